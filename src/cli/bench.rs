@@ -1,0 +1,11 @@
+//! `longsight bench` (being built)
+
+use super::{Context, failure::Result};
+
+/// Arguments of `longsight bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! `longsight doctor` (being built)
+
+use super::{Context, failure::Result};
+
+/// Arguments of `longsight doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+    Ok(())
+}

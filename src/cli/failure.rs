@@ -1,0 +1,98 @@
+//! Why a command failed, as the user is told: one line, a next step, an exit code.
+
+use std::fmt;
+
+/// What went wrong, which decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A defect of this program
+    Internal,
+    /// Arguments that cannot be used together or understood
+    Usage,
+    /// The input is missing, unreadable or not a video
+    Input,
+    /// A batch finished and some of its items failed
+    Partial,
+    /// The model or its weights are missing or refused
+    Model,
+    /// It does not fit in memory or in the given budget
+    DoesNotFit,
+    /// No evidence supports an answer, and the user asked for evidence
+    NoEvidence,
+    /// The time limit was reached
+    TimedOut,
+    /// Ctrl-C
+    Interrupted,
+    /// SIGTERM
+    Terminated,
+}
+
+impl Kind {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Partial => 4,
+            Self::Model => 5,
+            Self::DoesNotFit => 6,
+            Self::NoEvidence => 7,
+            Self::TimedOut => 124,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The word that stands for this kind in JSON.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Input => "input",
+            Self::Partial => "partial",
+            Self::Model => "model",
+            Self::DoesNotFit => "does_not_fit",
+            Self::NoEvidence => "no_evidence",
+            Self::TimedOut => "timed_out",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Whether the same command may succeed later without a change.
+    #[must_use]
+    pub fn retryable(self) -> bool {
+        matches!(self, Self::TimedOut | Self::Interrupted | Self::Terminated)
+    }
+}
+
+/// A failed command: the kind, the fact (naming the file), and the next step.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What went wrong
+    pub kind: Kind,
+    /// The fact, lower case, naming the thing
+    pub message: String,
+    /// What to do next, empty if there is nothing to do
+    pub hint: String,
+}
+
+impl Failure {
+    /// A failure without a next step.
+    pub fn new(kind: Kind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), hint: String::new() }
+    }
+
+    /// The same failure with a next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = hint.to_string();
+        self
+    }
+}
+
+/// Results of subcommands.
+pub type Result<T = ()> = std::result::Result<T, Failure>;

@@ -1,0 +1,11 @@
+//! `longsight frames` (being built)
+
+use super::{Context, failure::Result};
+
+/// Arguments of `longsight frames`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The command line: arguments in, results on stdout, talk on stderr, an exit code out.
+//!
+//! One file per subcommand: its `Args`, and `run(args, context)`. Only this module prints, reads the
+//! environment or decides the exit code.
+
+mod ask;
+mod bench;
+mod doctor;
+mod failure;
+mod frames;
+mod model;
+mod output;
+mod scenes;
+mod time;
+
+pub use failure::{Failure, Kind};
+pub use time::parse_time;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Ask questions about hours of video on your own machine; answers come with checked timestamps.
+#[derive(Debug, Parser)]
+#[command(name = "longsight", version, arg_required_else_help = true, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    context: Context,
+}
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Context {
+    /// Print the result as JSON (a contract: schemas/ in the repository)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less on stderr
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on stderr; twice for every step
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer questions about a video, with the spans that the answers rest on
+    Ask(ask::Args),
+    /// List the shots of a video
+    Scenes(scenes::Args),
+    /// Show the frames that a run would look at, with their exact times
+    Frames(frames::Args),
+    /// Measure: decode, scenes, world
+    Bench(bench::Args),
+    /// What models can be run here
+    Model(model::Args),
+    /// What will work on this machine
+    Doctor(doctor::Args),
+}
+
+/// Parses the arguments, runs the command and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    output::start_log(&cli.context);
+    let context = cli.context;
+    let result = match cli.command {
+        Command::Ask(args) => ask::run(&args, &context),
+        Command::Scenes(args) => scenes::run(&args, &context),
+        Command::Frames(args) => frames::run(&args, &context),
+        Command::Bench(args) => bench::run(&args, &context),
+        Command::Model(args) => model::run(&args, &context),
+        Command::Doctor(args) => doctor::run(&args, &context),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output::fail(&failure, &context),
+    }
+}
