@@ -1,0 +1,105 @@
+//! The KV seam: what of past keys and values stays.
+
+use super::ModelError;
+use candle_core::Tensor;
+
+/// Keys and values of every layer of one sequence.
+pub trait KvCache: Send {
+    /// Adds rows `[kv_heads, rows, head_dim]` to `layer` and gives all of its rows `[kv_heads, all, head_dim]`
+    /// (possibly strided views, valid until the next call).
+    ///
+    /// # Errors
+    /// When shapes differ from those before, or memory fails.
+    fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor), ModelError>;
+
+    /// Tokens held by every layer.
+    fn len(&self) -> usize;
+
+    /// Whether nothing is held.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything from token `len` on, so that another question can follow a common prefix.
+    fn truncate(&mut self, len: usize);
+
+    /// Bytes allocated.
+    fn bytes(&self) -> usize;
+}
+
+/// Rows that a layer's buffer grows by at least: 256 rows of 8 heads of 128 in f16 are 0.5 MB.
+const BLOCK: usize = 256;
+
+/// Keeps everything, in buffers that grow by half as needed and never start at the model's longest context.
+#[derive(Debug, Default)]
+pub struct GrowingCache {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    keys: Tensor,
+    values: Tensor,
+    len: usize,
+}
+
+impl GrowingCache {
+    /// An empty cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl KvCache for GrowingCache {
+    fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
+        let (_, rows, _) = keys.dims3()?;
+        if layer > self.layers.len() {
+            return Err(ModelError::Shape {
+                what: "cache layer",
+                expected: vec![self.layers.len()],
+                found: vec![layer],
+            });
+        }
+        if layer == self.layers.len() {
+            let capacity = rows.next_multiple_of(BLOCK);
+            self.layers.push(Layer { keys: grown(keys, 0, capacity)?, values: grown(values, 0, capacity)?, len: 0 });
+        }
+        let held = &mut self.layers[layer];
+        let all = held.len + rows;
+        if all > held.keys.dim(1)? {
+            let capacity = all.max(held.len + held.len / 2).next_multiple_of(BLOCK);
+            held.keys = grown(&held.keys, held.len, capacity)?;
+            held.values = grown(&held.values, held.len, capacity)?;
+        }
+        held.keys.slice_set(&keys.contiguous()?, 1, held.len)?;
+        held.values.slice_set(&values.contiguous()?, 1, held.len)?;
+        held.len = all;
+        Ok((held.keys.narrow(1, 0, all)?, held.values.narrow(1, 0, all)?))
+    }
+
+    fn len(&self) -> usize {
+        self.layers.iter().map(|layer| layer.len).min().unwrap_or(0)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        for layer in &mut self.layers {
+            layer.len = layer.len.min(len);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let bytes = |t: &Tensor| t.elem_count() * t.dtype().size_in_bytes();
+        self.layers.iter().map(|layer| bytes(&layer.keys) + bytes(&layer.values)).sum()
+    }
+}
+
+/// A zeroed buffer of `capacity` rows that starts with the first `len` rows of `old`.
+fn grown(old: &Tensor, len: usize, capacity: usize) -> Result<Tensor, ModelError> {
+    let (heads, _, dim) = old.dims3()?;
+    let new = Tensor::zeros((heads, capacity, dim), old.dtype(), old.device())?;
+    if len > 0 {
+        new.slice_set(&old.narrow(1, 0, len)?.contiguous()?, 1, 0)?;
+    }
+    Ok(new)
+}

@@ -1,0 +1,29 @@
+//! What every model family agrees on: time, frames, patches, visual tokens, sequences, and the two objects that a
+//! forward pass is run against (attention and the KV cache).
+//!
+//! The types stand in the order in which data flows. No bare tensor crosses this border: each named type says its
+//! shape and checks it once.
+
+mod attention;
+mod card;
+mod checkpoint;
+mod error;
+mod family;
+mod frame;
+mod kv;
+mod patches;
+mod sequence;
+mod time;
+mod visual;
+
+pub use attention::{Attention, Call, Dense};
+pub use card::{Card, DTypeName};
+pub use checkpoint::Checkpoint;
+pub use error::ModelError;
+pub use family::{Family, LoadOptions, Logits, PixelBudget, Size, Vlm, Want};
+pub use frame::Frame;
+pub use kv::{GrowingCache, KvCache};
+pub use patches::{FrameRef, Grid, Medium, PatchTime, Patches};
+pub use sequence::{Sequence, VisualRun};
+pub use time::{Span, TimeBase, Timestamp};
+pub use visual::{Coordinate, VisualTokens};

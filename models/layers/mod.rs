@@ -1,0 +1,3 @@
+//! Layers that families share.
+
+pub(crate) mod attention;
