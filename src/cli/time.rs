@@ -25,7 +25,7 @@ pub fn parse_time(text: &str) -> Result<f64, String> {
 
 /// Writes seconds as `HH:MM:SS.mmm`; negative times, which edit lists can cause, keep their sign.
 #[must_use]
-pub fn format_time(seconds: f64) -> String {
+pub(super) fn format_time(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
     let millis = (seconds.abs() * 1000.0).round() as u64;
     let (hours, minutes, rest) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);

@@ -1,1 +1,213 @@
-//! (being built)
+//! What was asked for. Comes in: pipeline files (TOML) and flags. Goes out: [`Options`], merged by precedence.
+//!
+//! Tables stand in data order. Unknown keys are errors that name the nearest known one, with line and column. The
+//! resolved form, against a video and a model, is [`crate::run::Plan`].
+
+mod nearest;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The pipelines that are part of the program: name and text.
+pub const BUILT_IN: &[(&str, &str)] = &[("default", include_str!("../../pipelines/default.toml"))];
+
+/// A pipeline as written: what is `None` was not said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Which frames are taken from the file
+    pub decode: Decode,
+    /// How large they are shown to the model
+    pub vision: Vision,
+    /// How the prompt is run
+    pub prefill: Prefill,
+    /// How the answer is sampled
+    pub generate: Generate,
+    /// What an answer must rest on
+    pub evidence: Evidence,
+}
+
+/// `[decode]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decode {
+    /// Frames per second to look at
+    pub fps: Option<f64>,
+    /// The most frames to look at
+    pub max_frames: Option<usize>,
+    /// First second to look at
+    pub from: Option<f64>,
+    /// First second not to look at
+    pub to: Option<f64>,
+}
+
+/// `[vision]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vision {
+    /// The most visual tokens; frames become fewer until they fit
+    pub max_tokens: Option<usize>,
+}
+
+/// `[prefill]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prefill {
+    /// Which attention runs the prompt
+    pub mode: Option<PrefillMode>,
+    /// Prompt tokens run through the language model at once
+    pub chunk: Option<usize>,
+}
+
+/// The attention of the prefill.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PrefillMode {
+    /// Every token attends to every token before it
+    #[default]
+    Dense,
+}
+
+/// `[generate]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Generate {
+    /// The most tokens of an answer
+    pub max_new_tokens: Option<usize>,
+    /// 0 takes the most likely token every time
+    pub temperature: Option<f64>,
+    /// Share of probability that is sampled from
+    pub top_p: Option<f64>,
+    /// Number of tokens that are sampled from
+    pub top_k: Option<usize>,
+    /// Seed of the sampler
+    pub seed: Option<u64>,
+}
+
+/// `[evidence]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evidence {
+    /// Refuse an answer that no span supports
+    pub require: Option<bool>,
+}
+
+/// Why a pipeline cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// No such file and no built-in of that name
+    #[error("no pipeline `{name}`; built in: {known}")]
+    Unknown {
+        /// What was asked for
+        name: String,
+        /// What there is
+        known: String,
+    },
+    /// The file cannot be read
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file
+        path: PathBuf,
+        /// Why
+        source: std::io::Error,
+    },
+    /// The text is no pipeline
+    #[error("{name}: {message}")]
+    Parse {
+        /// File or built-in name
+        name: String,
+        /// Where and what, and the nearest known key
+        message: String,
+    },
+}
+
+/// Reads a pipeline by name: a file (`x.toml`, or any path), or a built-in.
+///
+/// # Errors
+/// When there is none of that name, or it cannot be read or understood.
+pub fn load(name: &str) -> Result<Options, RecipeError> {
+    if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+        return parse(name, text);
+    }
+    let path = PathBuf::from(name);
+    if !path.is_file() {
+        let known = BUILT_IN.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+        return Err(RecipeError::Unknown { name: name.to_owned(), known });
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| RecipeError::Read { path, source })?;
+    parse(name, &text)
+}
+
+/// Reads a pipeline's text; `name` is for messages.
+///
+/// # Errors
+/// When it is no TOML or has a key or a value that is not known.
+pub fn parse(name: &str, text: &str) -> Result<Options, RecipeError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let mut message = error.to_string().trim_end().to_owned();
+        if let Some(hint) = nearest::hint(error.message()) {
+            message.push_str(&hint);
+        }
+        RecipeError::Parse { name: name.to_owned(), message }
+    })
+}
+
+impl Options {
+    /// These options, with what `over` says taking precedence.
+    #[must_use]
+    pub fn overridden_by(self, over: Self) -> Self {
+        Self {
+            decode: Decode {
+                fps: over.decode.fps.or(self.decode.fps),
+                max_frames: over.decode.max_frames.or(self.decode.max_frames),
+                from: over.decode.from.or(self.decode.from),
+                to: over.decode.to.or(self.decode.to),
+            },
+            vision: Vision { max_tokens: over.vision.max_tokens.or(self.vision.max_tokens) },
+            prefill: Prefill {
+                mode: over.prefill.mode.or(self.prefill.mode),
+                chunk: over.prefill.chunk.or(self.prefill.chunk),
+            },
+            generate: Generate {
+                max_new_tokens: over.generate.max_new_tokens.or(self.generate.max_new_tokens),
+                temperature: over.generate.temperature.or(self.generate.temperature),
+                top_p: over.generate.top_p.or(self.generate.top_p),
+                top_k: over.generate.top_k.or(self.generate.top_k),
+                seed: over.generate.seed.or(self.generate.seed),
+            },
+            evidence: Evidence { require: over.evidence.require.or(self.evidence.require) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn every_built_in_pipeline_parses() {
+        for (name, _) in BUILT_IN {
+            load(name).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
+        let error = parse("mine.toml", "[decode]\nfsp = 2.0\n").unwrap_err().to_string();
+        assert!(
+            error.contains("mine.toml") && error.contains("line 2") && error.contains("did you mean `fps`"),
+            "{error}"
+        );
+        let error = parse("mine.toml", "[decod]\nfps = 2.0\n").unwrap_err().to_string();
+        assert!(error.contains("did you mean `decode`"), "{error}");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let file = parse("a", "[decode]\nfps = 1.0\nmax_frames = 9").unwrap();
+        let flags = Options { decode: Decode { fps: Some(4.0), ..Decode::default() }, ..Options::default() };
+        let merged = file.overridden_by(flags);
+        assert_eq!((merged.decode.fps, merged.decode.max_frames), (Some(4.0), Some(9)));
+    }
+}

@@ -1,0 +1,93 @@
+"""Clips as `world export` writes them -> batches, several questions behind one clip.
+
+Row: <|im_start|>user\\n, then for every pair of frames `<12.5 seconds>` <|vision_start|> 9 tokens <|vision_end|>, then each question
+with its answer as a segment of its own: a segment sees the clip and itself, not the other segments, and starts at the
+same position, so that each is trained exactly as it will be asked alone.
+"""
+import json, pathlib
+import numpy as np
+import torch
+
+CELLS = 3  # visual tokens a side: 96 pixels / (16 x 2)
+
+
+class Clips:
+    def __init__(self, folder, side=96):
+        folder = pathlib.Path(folder)
+        self.rows = [json.loads(line) for line in open(folder / "clips.jsonl")]
+        self.frames = np.memmap(folder / "frames.u8", np.uint8, "r").reshape(-1, side, side, 3)
+
+    def pairs(self, row):
+        """[patches, 2, side, side, 3], an odd last frame repeated, and each pair's mean time."""
+        x = self.frames[row["offset"]:row["offset"] + row["frames"]]
+        times = list(row["times"])
+        if len(x) % 2:
+            x, times = np.concatenate([x, x[-1:]]), times + times[-1:]
+        return x.reshape(-1, 2, *x.shape[1:]), [(a + b) / 2 for a, b in zip(times[::2], times[1::2])]
+
+
+def span_text(spans):
+    return "From " + " and from ".join(f"{a:.1f} to {b:.1f}" for a, b in spans) + " seconds."
+
+
+class Packer:
+    def __init__(self, tokenizer):
+        self.tok = tokenizer
+        self.one = tokenizer.token_to_id
+        self.start, self.end, self.pad = self.one("<|im_start|>"), self.one("<|im_end|>"), self.one("<|video_pad|>")
+        self.head = self.encode("<|im_start|>user\n")
+        self.turn = self.encode("<|im_end|>\n<|im_start|>assistant\n")
+        self.cache = {}
+
+    def encode(self, text):
+        return self.tok.encode(text, add_special_tokens=False).ids
+
+    def cached(self, text):
+        if text not in self.cache:
+            self.cache[text] = self.encode(text)
+        return self.cache[text]
+
+    def prefix(self, times):
+        ids, pos, at = list(self.head), [], 0
+        pos += [(i, i, i) for i in range(len(ids))]
+        at = len(ids)
+        for t in times:
+            stamp = self.cached(f"<{t:.1f} seconds><|vision_start|>")
+            ids += stamp
+            pos += [(at + i,) * 3 for i in range(len(stamp))]
+            at += len(stamp)
+            ids += [self.pad] * CELLS * CELLS
+            pos += [(at, at + r, at + c) for r in range(CELLS) for c in range(CELLS)]
+            at += CELLS
+            ids += self.cached("<|vision_end|>")
+            pos.append((at,) * 3)
+            at += 1
+        return ids, pos, at
+
+    def row(self, clips, row, questions, shift=0.0):
+        pixels, times = clips.pairs(row)
+        ids, pos, at = self.prefix([t + shift for t in times])
+        seg, target = [0] * len(ids), [-100] * len(ids)
+        for n, q in enumerate(questions, 1):
+            answer = q["answer"]
+            if shift and q["kind"] == "when" and q["spans"]:
+                answer = span_text([(a + shift, b + shift) for a, b in q["spans"]])
+            ask = self.cached(q["prompt"]) + self.turn
+            say = self.cached(answer) + [self.end]
+            ids += ask + say[:-1]
+            target += [-100] * (len(ask) - 1) + say
+            seg += [n] * (len(ask) + len(say) - 1)
+            pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
+        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels)
+
+
+def pack(rows):
+    width = -(-max(len(r["ids"]) for r in rows) // 16) * 16
+    def fill(key, value):
+        return torch.tensor([r[key] + [value] * (width - len(r[key])) for r in rows])
+    ids, seg, target = fill("ids", 0), fill("seg", -1), fill("target", -100)
+    positions = torch.tensor([r["pos"] + [(0, 0, 0)] * (width - len(r["pos"])) for r in rows])
+    order = torch.arange(width)
+    mask = (order[None, :, None] >= order[None, None, :]) & ((seg[:, None, :] == 0) | (seg[:, None, :] == seg[:, :, None]))
+    return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg,
+                pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

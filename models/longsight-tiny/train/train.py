@@ -1,0 +1,206 @@
+"""Trains one stage of longsight-tiny, or goes on with it.
+
+Use: train.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 30 [--init CHECKPOINT] [--batch 32]
+
+A stage is a fixed time budget with a warm-up, a constant rate and a decay to zero over the last third; `RUN/last.pt` is written
+whole and renamed every two minutes and is picked up again by the same command.
+"""
+import argparse, json, os, pathlib, queue, random, threading, time
+import torch
+from torch.nn import functional as F
+from tokenizers import Tokenizer
+from data import Clips, Packer, pack
+from model import Tiny
+
+
+def batches(sources, packer, size, per_clip, seed, stop):
+    """Endless batches of clips of like length, made on one thread ahead of the training."""
+    rng = random.Random(seed)
+    while not stop.is_set():
+        order = [(clips, row) for clips in sources for row in clips.rows]
+        rng.shuffle(order)
+        for start in range(0, len(order), size * 16):
+            group = sorted(order[start:start + size * 16], key=lambda cr: cr[1]["frames"])
+            chunks = [group[i:i + size] for i in range(0, len(group), size)]
+            rng.shuffle(chunks)
+            for chunk in chunks:
+                rows = []
+                for clips, row in chunk:
+                    questions = rng.sample(row["questions"], min(per_clip, len(row["questions"])))
+                    shift = rng.randrange(1, 120) * 0.5 if rng.random() < 0.3 else 0.0
+                    rows.append(packer.row(clips, row, questions, shift))
+                yield pack(rows)
+
+
+def ahead(make, depth=6):
+    box, stop = queue.Queue(depth), threading.Event()
+    def work():
+        for item in make(stop):
+            box.put(item)
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        yield box.get()
+
+
+def loss_of(model, batch):
+    batch["visual"] = batch["ids"] == model.pad
+    hidden = model(batch)
+    asked = batch["target"] >= 0
+    logits = model.logits(hidden[asked]).float()
+    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), logits, asked
+
+
+def iou(a, b):
+    """Intersection over union of two lists of spans."""
+    length = lambda spans: sum(e - s for s, e in spans)
+    cut = sum(max(0.0, min(e, f) - max(s, t)) for s, e in a for t, f in b)
+    whole = length(a) + length(b) - cut
+    return cut / whole if whole > 0 else 0.0
+
+
+@torch.no_grad()
+def evaluate(model, clips, packer, blank=False, limit=96):
+    """Exact answers per kind by teacher forcing (the same as greedy: an answer is right only if every argmax is), one question a segment."""
+    model.eval()
+    right, total = {}, {}
+    for start in range(0, min(limit, len(clips.rows)), 8):
+        chunk = clips.rows[start:start + 8]
+        batch = pack([packer.row(clips, r, r["questions"]) for r in chunk])
+        if blank:
+            batch["pixels"].fill_(127)
+        with torch.autocast("cpu", torch.bfloat16):
+            _, logits, asked = loss_of(model, batch)
+        hit = torch.ones_like(batch["target"], dtype=torch.bool)
+        hit[asked] = logits.argmax(-1) == batch["target"][asked]
+        for b, row in enumerate(chunk):
+            for n, q in enumerate(row["questions"], 1):
+                ok = bool(hit[b][batch["seg"][b] == n].all())
+                right[q["kind"]] = right.get(q["kind"], 0) + ok
+                total[q["kind"]] = total.get(q["kind"], 0) + 1
+    model.train()
+    return {k: round(right[k] / total[k], 3) for k in sorted(total)}
+
+
+@torch.no_grad()
+def when(model, clips, packer, limit=96):
+    """Mean IoU of greedy answers to `when` questions that have one."""
+    import re
+    model.eval()
+    asked = [(r, q) for r in clips.rows for q in r["questions"] if q["kind"] == "when" and q["spans"]][:limit]
+    score = []
+    for start in range(0, len(asked), 16):
+        chunk, said = asked[start:start + 16], [[] for _ in asked[start:start + 16]]
+        for _ in range(40):
+            rows = []
+            for (r, q), words in zip(chunk, said):
+                row = packer.row(clips, r, [dict(kind="", prompt=q["prompt"], answer="", spans=[])])
+                at = row["pos"][-1][0]
+                row["ids"] = row["ids"] + words
+                row["pos"] = row["pos"] + [(at + i,) * 3 for i in range(1, len(words) + 1)]
+                row["seg"] = row["seg"] + [1] * len(words)
+                row["target"] = [-100] * len(row["ids"])
+                rows.append(row)
+            batch = pack(rows)
+            batch["visual"] = batch["ids"] == model.pad
+            with torch.autocast("cpu", torch.bfloat16):
+                hidden = model(batch)
+                last = torch.stack([hidden[i, len(r["ids"]) - 1] for i, r in enumerate(rows)])
+                token = model.logits(last).argmax(-1).tolist()
+            live = False
+            for words, t in zip(said, token):
+                if not words or words[-1] != packer.end:
+                    words.append(t)
+                    live |= t != packer.end
+            if not live:
+                break
+        for (r, q), words in zip(chunk, said):
+            text = packer.tok.decode([w for w in words if w != packer.end])
+            spans = [(float(a), float(b)) for a, b in re.findall(r"([\d.]+) to ([\d.]+)", text) if a.count(".") < 2 and b.count(".") < 2 and a != "." and b != "."]
+            score.append(iou(q["spans"], spans))
+    model.train()
+    return round(sum(score) / max(1, len(score)), 3)
+
+
+def optimisers(model, rate):
+    """Muon for the matrices inside the blocks, AdamW for everything else."""
+    inner, other = [], []
+    for name, p in model.named_parameters():
+        (inner if p.ndim == 2 and "embed" not in name else other).append(p)
+    return [torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(other, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--data", nargs="+", type=pathlib.Path, required=True)
+    ap.add_argument("--held-out", type=pathlib.Path, required=True)
+    ap.add_argument("--tokenizer", required=True)
+    ap.add_argument("--out", type=pathlib.Path, required=True)
+    ap.add_argument("--init", type=pathlib.Path)
+    ap.add_argument("--minutes", type=float, required=True)
+    ap.add_argument("--batch", type=int, default=32)
+    ap.add_argument("--questions", type=int, default=8)
+    ap.add_argument("--rate", type=float, default=2e-3)
+    ap.add_argument("--decay", type=float, default=0.35, help="share of the time over which the rate falls to zero")
+    ap.add_argument("--seed", type=int, default=1)
+    a = ap.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(a.seed)
+    packer = Packer(Tokenizer.from_file(a.tokenizer))
+    model = Tiny(packer.tok.get_vocab_size())
+    model.pad = packer.pad
+    print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
+    opts = optimisers(model, a.rate)
+    spent, step, last = 0.0, 0, a.out / "last.pt"
+    if last.exists():
+        saved = torch.load(last)
+        model.load_state_dict(saved["model"])
+        for o, s in zip(opts, saved["opts"]):
+            o.load_state_dict(s)
+        spent, step = saved["spent"], saved["step"]
+    elif a.init:
+        model.load_state_dict(torch.load(a.init)["model"])
+    sources, held = [Clips(d) for d in a.data], Clips(a.held_out)
+    feed = ahead(lambda stop: batches(sources, packer, a.batch, a.questions, a.seed + step, stop))
+    budget, seen, total = a.minutes * 60, 0, 0.0
+    log = open(a.out / "log.jsonl", "a")
+    started, saved_at, shown = time.time() - spent, time.time(), time.time()
+    while (spent := time.time() - started) < budget:
+        batch = next(feed)
+        done = spent / budget
+        scale = min(1.0, (step + 1) / 100, (1 - done) / a.decay)
+        for o in opts:
+            for g in o.param_groups:
+                g["lr"] = a.rate * scale
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, _, _ = loss_of(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for o in opts:
+            o.step()
+            o.zero_grad(set_to_none=True)
+        step, seen, total = step + 1, seen + len(batch["ids"]), total + loss.item()
+        now = time.time()
+        if now - shown > 30:
+            line = dict(step=step, minutes=round(spent / 60, 2), clips_per_s=round(seen / (now - shown), 1), rate=round(a.rate * scale, 6))
+            line["loss"] = round(total / max(1, seen // a.batch), 4)
+            print(json.dumps(line), flush=True)
+            log.write(json.dumps(line) + "\n"); log.flush()
+            seen, total, shown = 0, 0.0, now
+        if now - saved_at > 240:
+            save(last, model, opts, spent, step)
+            print(json.dumps(dict(step=step, held_out=evaluate(model, held, packer, limit=48))), flush=True)
+            saved_at = time.time()
+    save(last, model, opts, spent, step)
+    line = dict(step=step, held_out=evaluate(model, held, packer), blind=evaluate(model, held, packer, blank=True), when_iou=when(model, held, packer))
+    print(json.dumps(line), flush=True)
+    log.write(json.dumps(line) + "\n")
+
+
+def save(path, model, opts, spent, step):
+    torch.save(dict(model=model.state_dict(), opts=[o.state_dict() for o in opts], spent=spent, step=step), str(path) + ".tmp")
+    os.replace(str(path) + ".tmp", path)
+
+
+if __name__ == "__main__":
+    main()

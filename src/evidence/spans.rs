@@ -1,0 +1,93 @@
+//! Times in free text -> spans.
+
+use longsight_models::Span;
+use regex::{Captures, Regex};
+use std::sync::LazyLock;
+
+/// One time: `1:02:03.5`, `12:30`, `12.5`, `12.5s`, `12.5 seconds`.
+const TIME: &str = r"(?:(\d{1,3}:[0-5]?\d(?::[0-5]?\d)?(?:\.\d+)?)|(\d+(?:\.\d+)?))\s*(s\b|sec\b|secs\b|seconds?\b)?";
+
+/// A span between two times; bare numbers count only when a unit stands somewhere after them in the same clause.
+static BETWEEN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"(?i){TIME}\s*(?:to|until|till|through|and|-|–|—)\s*{TIME}")));
+/// A single moment.
+static MOMENT: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"(?i)(?:\bat|\baround|\babout|@|<)\s*{TIME}")));
+
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles both")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern")
+}
+
+/// The spans that `text` names, in its order; a moment is a span of no length. Numbers that carry no sign of being
+/// times (no unit, no colon) are not times: "3 to 5 people" names none.
+#[must_use]
+pub fn spans_in(text: &str) -> Vec<Span> {
+    let spans: Vec<Span> = BETWEEN.captures_iter(text).filter_map(|found| between(text, &found)).collect();
+    if !spans.is_empty() {
+        return spans;
+    }
+    MOMENT.captures_iter(text).filter_map(|found| moment(&found)).collect()
+}
+
+fn between(text: &str, found: &Captures<'_>) -> Option<Span> {
+    let clock = found.get(1).is_some() || found.get(4).is_some();
+    let unit = found.get(3).is_some() || found.get(6).is_some() || unit_follows(&text[found.get(0)?.end()..]);
+    if !clock && !unit {
+        return None;
+    }
+    Some(Span::new(seconds(found.get(1), found.get(2))?, seconds(found.get(4), found.get(5))?))
+}
+
+fn moment(found: &Captures<'_>) -> Option<Span> {
+    if found.get(1).is_none() && found.get(3).is_none() {
+        return None;
+    }
+    let at = seconds(found.get(1), found.get(2))?;
+    Some(Span::new(at, at))
+}
+
+/// "From 2.0 to 5.0 and from 20.0 to 24.5 seconds": the unit of the list stands at its end.
+fn unit_follows(rest: &str) -> bool {
+    // A full stop between digits is a decimal point, so a sentence ends at a stop followed by a space.
+    let end = rest.find(". ").unwrap_or(rest.len());
+    rest[..end].contains("second")
+}
+
+fn seconds(clock: Option<regex::Match<'_>>, plain: Option<regex::Match<'_>>) -> Option<f64> {
+    match (clock, plain) {
+        (Some(clock), _) => {
+            clock.as_str().split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?))
+        }
+        (None, Some(plain)) => plain.as_str().parse().ok(),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_in_the_ways_people_write_them() {
+        for (text, expected) in [
+            ("From 12.0 to 17.5 seconds.", vec![(12.0, 17.5)]),
+            ("From 2.0 to 5.0 and from 20.0 to 24.5 seconds.", vec![(2.0, 5.0), (20.0, 24.5)]),
+            ("It happens from 0:12 to 0:17.", vec![(12.0, 17.0)]),
+            ("00:01:02.5 - 00:01:10", vec![(62.5, 70.0)]),
+            ("between 12s and 17s", vec![(12.0, 17.0)]),
+            ("12.5s–17s", vec![(12.5, 17.0)]),
+            ("The goal is at 1:02:03.", vec![(3723.0, 3723.0)]),
+            ("at 12.5 seconds", vec![(12.5, 12.5)]),
+            ("<3.5 seconds>", vec![(3.5, 3.5)]),
+            ("from 17.5 to 12.0 seconds", vec![(12.0, 17.5)]),
+            ("There are 3 to 5 people.", vec![]),
+            ("There are 3 to 5 people. It lasts some seconds.", vec![]),
+            ("Red.", vec![]),
+            ("at 3 tables", vec![]),
+            ("", vec![]),
+        ] {
+            let found: Vec<(f64, f64)> = spans_in(text).iter().map(|span| (span.start, span.end)).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}
