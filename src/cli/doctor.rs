@@ -1,11 +1,179 @@
-//! `longsight doctor` (being built)
+//! `longsight doctor`: what will work on this machine.
 
-use super::{Context, failure::Result};
+use super::{Context, failure::Result, model_dir, output};
+use serde::Serialize;
 
 /// Arguments of `longsight doctor`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  longsight doctor\n  longsight doctor --json")]
 pub(super) struct Args {}
 
-pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+/// `longsight.doctor/1`
+#[derive(Debug, Serialize)]
+struct Report {
+    schema: &'static str,
+    version: &'static str,
+    ffmpeg: Ffmpeg,
+    cpu: Cpu,
+    gpu: Gpu,
+    memory: Memory,
+    disk: Disk,
+    model: Model,
+    problems: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ffmpeg {
+    libavcodec: String,
+    libavformat: String,
+    license: String,
+    decoders: Vec<Decoder>,
+}
+
+#[derive(Debug, Serialize)]
+struct Decoder {
+    codec: &'static str,
+    decoder: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cpu {
+    brand: String,
+    threads: usize,
+    features: Vec<&'static str>,
+    kernels: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Gpu {
+    usable: bool,
+    reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Memory {
+    total_bytes: u64,
+    available_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Disk {
+    path: String,
+    available_bytes: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Model {
+    bundled: Option<String>,
+    cache: String,
+}
+
+/// What people's files are made of, most frequent first.
+const CODECS: [&str; 12] =
+    ["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "vc1", "theora", "vvc"];
+
+pub(super) fn run(_args: &Args, context: &Context) -> Result {
+    let report = examine();
+    if context.json {
+        return output::json(&report);
+    }
+    print(&report);
     Ok(())
+}
+
+fn examine() -> Report {
+    let mut problems = Vec::new();
+    let decoders = crate::decode::decoders(&CODECS);
+    for (codec, decoder) in CODECS.iter().zip(&decoders) {
+        if decoder.is_none() && *codec != "vvc" {
+            problems.push(format!("FFmpeg has no decoder for {codec}; files of it will be refused"));
+        }
+    }
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    system.refresh_cpu_all();
+    let bundled = model_dir::resolve(model_dir::DEFAULT);
+    if let Err(failure) = &bundled {
+        problems.push(format!("{} ({})", failure.message, failure.hint));
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let (libavcodec, libavformat, license) = crate::decode::versions();
+    Report {
+        schema: "longsight.doctor/1",
+        version: env!("CARGO_PKG_VERSION"),
+        ffmpeg: Ffmpeg {
+            libavcodec,
+            libavformat,
+            license,
+            decoders: CODECS.iter().zip(decoders).map(|(codec, decoder)| Decoder { codec, decoder }).collect(),
+        },
+        cpu: Cpu {
+            brand: system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default(),
+            threads: std::thread::available_parallelism().map_or(1, Into::into),
+            features: cpu_features(),
+            kernels: longsight_kernels::level().to_string(),
+        },
+        gpu: Gpu { usable: false, reason: "this build runs on the CPU" },
+        memory: Memory { total_bytes: system.total_memory(), available_bytes: system.available_memory() },
+        disk: Disk { available_bytes: free_space(&here), path: here.display().to_string() },
+        model: Model {
+            bundled: bundled.ok().map(|path| path.display().to_string()),
+            cache: model_dir::cache().display().to_string(),
+        },
+        problems,
+    }
+}
+
+/// Free bytes on the disk that holds `path`: the disk with the longest mount point above it.
+fn free_space(path: &std::path::Path) -> Option<u64> {
+    let disks = sysinfo::Disks::new_with_refreshed_list();
+    let above = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
+    above.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<&'static str> {
+    [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512_vnni", is_x86_feature_detected!("avx512vnni")),
+        ("avx512_bf16", is_x86_feature_detected!("avx512bf16")),
+    ]
+    .into_iter()
+    .filter_map(|(name, there)| there.then_some(name))
+    .collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+fn print(report: &Report) {
+    const GIB: f64 = (1u64 << 30) as f64;
+    let line = |name: &str, value: &str| output::text(&format!("{name:<10} {value}"));
+    line("longsight", report.version);
+    line("ffmpeg", &format!("libavcodec {}, libavformat {}", report.ffmpeg.libavcodec, report.ffmpeg.libavformat));
+    let (able, unable): (Vec<&Decoder>, Vec<&Decoder>) =
+        report.ffmpeg.decoders.iter().partition(|decoder| decoder.decoder.is_some());
+    let names = |list: &[&Decoder]| list.iter().map(|decoder| decoder.codec).collect::<Vec<_>>().join(", ");
+    line("decodes", &names(&able));
+    if !unable.is_empty() {
+        line("does not", &names(&unable));
+    }
+    line("cpu", &format!("{}, {} threads", report.cpu.brand, report.cpu.threads));
+    line("features", &report.cpu.features.join(", "));
+    line("kernels", &report.cpu.kernels);
+    line("gpu", report.gpu.reason);
+    let (free, total) = (report.memory.available_bytes as f64 / GIB, report.memory.total_bytes as f64 / GIB);
+    line("memory", &format!("{free:.1} GiB free of {total:.1} GiB"));
+    if let Some(bytes) = report.disk.available_bytes {
+        line("disk", &format!("{:.1} GiB free at {}", bytes as f64 / GIB, report.disk.path));
+    }
+    line("model", report.model.bundled.as_deref().unwrap_or("longsight-tiny was not found"));
+    line("hub cache", &report.model.cache);
+    for problem in &report.problems {
+        line("problem", problem);
+    }
 }

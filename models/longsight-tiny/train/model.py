@@ -12,9 +12,9 @@ from torch.nn import functional as F
 PATCH, MERGE, TEMPORAL = 16, 2, 2
 
 CONFIG = {
-    "vision": dict(depth=4, hidden_size=160, intermediate_size=480, num_heads=5, num_position_embeddings=36,
-                   deepstack_visual_indexes=[1, 2], out_hidden_size=256),
-    "text": dict(hidden_size=256, intermediate_size=768, num_hidden_layers=5, num_attention_heads=4,
+    "vision": dict(depth=3, hidden_size=160, intermediate_size=480, num_heads=5, num_position_embeddings=36,
+                   deepstack_visual_indexes=[1], out_hidden_size=256),
+    "text": dict(hidden_size=256, intermediate_size=512, num_hidden_layers=5, num_attention_heads=4,
                  num_key_value_heads=2, head_dim=64, rms_norm_eps=1e-6, rope_theta=100000.0, mrope_section=[12, 10, 10]),
 }
 

@@ -125,7 +125,7 @@ def optimisers(model, rate):
     """Muon for the matrices inside the blocks, AdamW for everything else."""
     inner, other = [], []
     for name, p in model.named_parameters():
-        (inner if p.ndim == 2 and "embed" not in name else other).append(p)
+        (inner if p.ndim == 2 and "embed" not in name and "merger" not in name else other).append(p)
     return [torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(other, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
 

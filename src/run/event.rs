@@ -1,0 +1,27 @@
+//! What a run reports while it goes on: read by the progress display, tests and later a server.
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The model is being loaded
+    Loading,
+    /// Frames were encoded: so many of so many (the last number is a plan until the file ends)
+    Encoded {
+        /// Frames encoded
+        frames: u64,
+        /// Frames planned
+        of: u64,
+    },
+    /// A question's prompt is being run
+    Asking {
+        /// Which question, from 0
+        question: usize,
+        /// Of how many
+        of: usize,
+    },
+    /// Text of the answer came
+    Text(String),
+}
+
+/// Takes events as they come.
+pub type Sink<'a> = dyn FnMut(Event) + 'a;
