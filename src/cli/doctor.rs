@@ -92,7 +92,7 @@ fn examine() -> Report {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     system.refresh_cpu_all();
-    let bundled = model_dir::resolve(model_dir::DEFAULT);
+    let bundled = model_dir::resolve(model_dir::BUNDLED);
     if let Err(failure) = &bundled {
         problems.push(format!("{} ({})", failure.message, failure.hint));
     }
@@ -118,7 +118,7 @@ fn examine() -> Report {
         disk: Disk { available_bytes: free_space(&here), path: here.display().to_string() },
         model: Model {
             bundled: bundled.ok().map(|path| path.display().to_string()),
-            cache: model_dir::cache().display().to_string(),
+            cache: model_dir::hub_cache().display().to_string(),
         },
         problems,
     }

@@ -10,8 +10,10 @@ mod failure;
 mod frames;
 mod model;
 mod output;
+mod progress;
 mod scenes;
 mod time;
+mod wait;
 
 pub use failure::{Failure, Kind};
 pub use time::parse_time;

@@ -1,0 +1,247 @@
+//! One video, some questions: the whole way.
+
+use super::{Answer, Cancel, Event, Model, Plan, PlanError, Sink, Timing, Usage};
+use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
+use crate::evidence::{self, Coverage};
+use crate::generate::{self, GenerateError, Session};
+use crate::prompt::{Message, PromptError};
+use crate::recipe::Options;
+use crate::vision::Encoder;
+use longsight_models::{FrameRef, ModelError, VisualTokens};
+use std::time::Instant;
+
+/// A question, and the choices that its answer is one of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    /// In words
+    pub text: String,
+    /// `A. red`, `B. blue`, ...; empty for an open question
+    pub choices: Vec<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The file
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The plan
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The model
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The prompt
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The answer
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// No picture reached the model, so there is nothing to answer from
+    #[error("{path}: no frame between {from} and {to} s could be decoded")]
+    NothingSeen {
+        /// The video
+        path: String,
+        /// First second asked for
+        from: f64,
+        /// Its end
+        to: f64,
+    },
+    /// Asked to stop
+    #[error("stopped")]
+    Cancelled,
+}
+
+/// What was seen, ready for questions.
+struct Seen {
+    tokens: [VisualTokens; 1],
+    frames: Vec<FrameRef>,
+    coverage: Coverage,
+    warnings: Vec<String>,
+    timing: Timing,
+}
+
+/// Answers every question about an opened video, in their order; the video is decoded and encoded once.
+///
+/// # Errors
+/// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
+pub fn ask(
+    model: &Model,
+    video: Video,
+    facts: &VideoFacts,
+    questions: &[Question],
+    (pipeline, options): (&str, &Options),
+    cancel: &Cancel,
+    sink: &mut Sink<'_>,
+) -> Result<Vec<Answer>, RunError> {
+    let (plan, planned) = Plan::resolve(pipeline, options, video.info(), model.vlm())?;
+    let seen = look(model, video, facts, &plan, planned, cancel, sink)?;
+    let mut session = Session::new(model.vlm(), &seen.tokens);
+    let mut answers = Vec::with_capacity(questions.len());
+    for (number, question) in questions.iter().enumerate() {
+        sink(Event::Asking { question: number, of: questions.len() });
+        answers.push(answer(model, &mut session, facts, question, &plan, &seen, cancel, sink)?);
+    }
+    Ok(answers)
+}
+
+/// Decodes, resizes and encodes, chunk by chunk.
+fn look(
+    model: &Model,
+    video: Video,
+    facts: &VideoFacts,
+    plan: &Plan,
+    mut warnings: Vec<String>,
+    cancel: &Cancel,
+    sink: &mut Sink<'_>,
+) -> Result<Seen, RunError> {
+    let start = Instant::now();
+    let request = Request {
+        from: Some(plan.decode.from).filter(|from| from.is_finite()),
+        to: plan.decode.to,
+        limits: Limits::default(),
+        cancel: Some(cancel.flag()),
+        ..Request::new(plan.sampling())
+    };
+    let mut stream = decode::stream_opened(video, &request)?;
+    let mut encoder = Encoder::new(model.vlm(), plan.size());
+    let mut frames: Vec<FrameRef> = Vec::new();
+    let mut timing = Timing::default();
+    loop {
+        let waiting = Instant::now();
+        let next = if frames.len() as u64 == plan.decode.max_frames { None } else { stream.next() };
+        timing.decode += waiting.elapsed().as_secs_f64();
+        let Some(frame) = next else { break };
+        if cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        frames.push(FrameRef::from(&frame));
+        let encoding = Instant::now();
+        encoder.push(frame)?;
+        timing.vision += encoding.elapsed().as_secs_f64();
+        sink(Event::Encoded { frames: frames.len() as u64, of: plan.decode.max_frames.max(frames.len() as u64) });
+    }
+    let report = stream.finish()?;
+    if frames.is_empty() {
+        let (from, to) = (plan.decode.from, plan.decode.to.unwrap_or(f64::INFINITY));
+        return Err(RunError::NothingSeen { path: facts.path.clone(), from, to });
+    }
+    let encoding = Instant::now();
+    let tokens = encoder.finish()?;
+    timing.vision += encoding.elapsed().as_secs_f64();
+    timing.total = start.elapsed().as_secs_f64();
+    warnings.extend(report.warnings.iter().map(ToString::to_string));
+    let coverage = cover(&report, &frames, tokens.len());
+    Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing })
+}
+
+fn cover(report: &DecodeReport, frames: &[FrameRef], tokens: usize) -> Coverage {
+    Coverage::of(report.coverage.start, report.coverage.end, report.frames_decoded, frames, tokens, tokens)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the products of every stage meet here, and nowhere else")]
+fn answer(
+    model: &Model,
+    session: &mut Session<'_>,
+    facts: &VideoFacts,
+    question: &Question,
+    plan: &Plan,
+    seen: &Seen,
+    cancel: &Cancel,
+    sink: &mut Sink<'_>,
+) -> Result<Answer, RunError> {
+    let start = Instant::now();
+    let messages = [Message::about_video(wording(question))];
+    let sequence = model.prompter.build(model.vlm(), &messages, &seen.tokens)?;
+    let options = generate::Options {
+        max_tokens: plan.generate.max_new_tokens,
+        temperature: plan.generate.temperature,
+        top_p: plan.generate.top_p,
+        top_k: plan.generate.top_k,
+        seed: plan.generate.seed,
+        ..generate::Options::default()
+    };
+    let prefilling = Instant::now();
+    session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;
+    let prefill = prefilling.elapsed().as_secs_f64();
+    let generating = Instant::now();
+    let said = session.answer(&sequence, model.prompter.tokenizer(), &options, |piece| {
+        sink(Event::Text(piece.to_owned()));
+        !cancel.is_cancelled()
+    })?;
+    if cancel.is_cancelled() {
+        return Err(RunError::Cancelled);
+    }
+    let text = said.text.trim().to_owned();
+    let finding = evidence::weigh(&text, said.mean_log_probability.exp(), &seen.frames, &seen.coverage);
+    let mut warnings = seen.warnings.clone();
+    warnings.extend(finding.warnings);
+    if said.ended == generate::Ended::Full {
+        warnings.push(format!("the answer was cut after {} tokens", said.ids.len()));
+    }
+    Ok(Answer {
+        schema: "longsight.answer/1".to_owned(),
+        video: facts.clone(),
+        question: question.text.clone(),
+        choice: choice(&text, &question.choices),
+        answer: text,
+        status: finding.status,
+        evidence: finding.evidence,
+        coverage: seen.coverage,
+        plan: plan.clone(),
+        model: model.facts.clone(),
+        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len() },
+        timing_s: Timing {
+            prefill,
+            generate: generating.elapsed().as_secs_f64(),
+            total: seen.timing.total + start.elapsed().as_secs_f64(),
+            ..seen.timing
+        },
+        warnings,
+    })
+}
+
+/// The question as the model reads it; choices stand on lines of their own.
+fn wording(question: &Question) -> String {
+    if question.choices.is_empty() {
+        return question.text.clone();
+    }
+    format!("{}\n{}\nAnswer with the letter.", question.text, question.choices.join("\n"))
+}
+
+/// The choice that an answer names: by its letter (`B`, `B.`, `(B) blue`), or by its whole text.
+fn choice(answer: &str, choices: &[String]) -> Option<String> {
+    let label = |choice: &str| choice.split(['.', ')', ':', ' ']).next().unwrap_or_default().trim_start_matches('(').to_owned();
+    let first = answer.trim_start_matches('(').split(['.', ')', ':', ' ', ',', '\n']).next().unwrap_or_default();
+    let by_label = choices.iter().find(|choice| !first.is_empty() && label(choice).eq_ignore_ascii_case(first));
+    let body = |choice: &str| choice.split_once(['.', ')', ':']).map_or(choice, |(_, body)| body).trim().to_lowercase();
+    let by_text = || choices.iter().find(|choice| body(choice) == answer.trim_end_matches('.').to_lowercase());
+    by_label.or_else(by_text).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_named_by_letter_or_by_text() {
+        let choices: Vec<String> = ["A. red", "B. blue", "C. dark green"].map(str::to_owned).into();
+        for (answer, expected) in [
+            ("B", Some("B. blue")),
+            ("B.", Some("B. blue")),
+            ("(b) blue", Some("B. blue")),
+            ("C: dark green", Some("C. dark green")),
+            ("Dark green.", Some("C. dark green")),
+            ("Yellow.", None),
+            ("", None),
+        ] {
+            assert_eq!(choice(answer, &choices).as_deref(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn choices_stand_below_the_question() {
+        let question = Question { text: "Which?".into(), choices: vec!["A. x".into(), "B. y".into()] };
+        assert_eq!(wording(&question), "Which?\nA. x\nB. y\nAnswer with the letter.");
+    }
+}

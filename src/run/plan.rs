@@ -1,0 +1,291 @@
+//! Options -> Plan: what will be done, decided before a frame is read.
+
+use crate::decode::{Sampling, VideoInfo};
+use crate::recipe::{Options, PrefillMode};
+use longsight_models::{Card, Size, Span, Vlm};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Tokens of an answer, unless the pipeline says otherwise.
+const MAX_NEW_TOKENS: usize = 128;
+/// Prompt tokens per temporal patch besides its visual ones: its time in words and two brackets.
+const STAMP_TOKENS: usize = 12;
+/// Prompt tokens kept free for the template and the question.
+const QUESTION_TOKENS: usize = 512;
+/// A sampling coarser than this is told to the user even when nobody asked.
+const COARSE_GAP_S: f64 = 2.0;
+
+/// The resolved pipeline: every setting that changes an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// The pipeline's name or file
+    pub pipeline: String,
+    /// Which frames
+    pub decode: DecodePlan,
+    /// How large
+    pub vision: VisionPlan,
+    /// How the prompt is run
+    pub prefill: PrefillPlan,
+    /// How the answer is made
+    pub generate: GeneratePlan,
+    /// What an answer must rest on
+    pub evidence: EvidencePlan,
+}
+
+/// Which frames are taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DecodePlan {
+    /// First second looked at
+    pub from: f64,
+    /// First second not looked at; null if the file does not say where it ends
+    pub to: Option<f64>,
+    /// Frames per second that were wished for
+    pub fps: f64,
+    /// The most frames
+    pub max_frames: u64,
+    /// Frames per second that come of it; null if the length is not known
+    pub effective_fps: Option<f64>,
+    /// Frames that come of it; null if the length is not known
+    pub frames: Option<u64>,
+}
+
+/// What the model sees of each frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VisionPlan {
+    /// Width in pixels
+    pub width: u32,
+    /// Height in pixels
+    pub height: u32,
+    /// Visual tokens of the whole video
+    pub tokens: usize,
+}
+
+/// How the prompt is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PrefillPlan {
+    /// Which attention
+    pub mode: PrefillMode,
+    /// Tokens run at once
+    pub chunk: usize,
+}
+
+/// How the answer is made.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratePlan {
+    /// The most tokens
+    pub max_new_tokens: usize,
+    /// 0: greedy
+    pub temperature: f64,
+    /// Share of probability sampled from
+    pub top_p: Option<f64>,
+    /// Tokens sampled from
+    pub top_k: Option<usize>,
+    /// Seed of the sampler
+    pub seed: u64,
+}
+
+/// What an answer must rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvidencePlan {
+    /// An answer without evidence is refused
+    pub require: bool,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlanError {
+    /// The range holds nothing
+    #[error("nothing to look at between {from} and {to} s: the video runs from {start} to {end} s")]
+    EmptyRange {
+        /// As asked for
+        from: f64,
+        /// As asked for
+        to: f64,
+        /// First second of the video
+        start: f64,
+        /// Its end
+        end: f64,
+    },
+    /// Not even the fewest frames fit
+    #[error("{frames} frames of {width}x{height} are {tokens} visual tokens, more than the {limit} that fit")]
+    DoesNotFit {
+        /// The fewest frames
+        frames: usize,
+        /// Pixels across
+        width: u32,
+        /// Pixels down
+        height: u32,
+        /// What they cost
+        tokens: usize,
+        /// What there is
+        limit: usize,
+    },
+    /// A setting that makes no sense
+    #[error("{name} is {value}, which is not {must}")]
+    Setting {
+        /// Which
+        name: &'static str,
+        /// Its value
+        value: f64,
+        /// What it must be
+        must: &'static str,
+    },
+    /// The model refuses the frame size
+    #[error("{0}")]
+    Size(String),
+}
+
+impl Plan {
+    /// Decides everything from the container and the model's card; warnings say what a user may not expect.
+    ///
+    /// # Errors
+    /// When a setting makes no sense, the range holds nothing, or the fewest frames do not fit.
+    pub fn resolve(
+        pipeline: &str,
+        options: &Options,
+        info: &VideoInfo,
+        model: &dyn Vlm,
+    ) -> Result<(Self, Vec<String>), PlanError> {
+        check(options)?;
+        let card = model.card();
+        let span = range(options, info)?;
+        let fps = options.decode.fps.unwrap_or(card.fps);
+        let wished = options.decode.max_frames.unwrap_or(card.frames.1).max(1);
+        let known = span.end.is_finite().then(|| span.duration());
+        let all = known.map_or(wished, |seconds| frames_at(seconds, fps, info));
+        let new_tokens = options.generate.max_new_tokens.unwrap_or(MAX_NEW_TOKENS);
+        let (frames, vision) = fit(options, info, model, all.min(wished), new_tokens)?;
+        let sampling = Sampling::Fps { fps, max_frames: Some(frames as u64) };
+        let effective_fps = known.and_then(|_| sampling.effective_fps(span, info).or(info.frame_rate));
+        let plan = Self {
+            pipeline: pipeline.to_owned(),
+            decode: DecodePlan {
+                from: span.start,
+                to: known.map(|_| span.end),
+                fps,
+                max_frames: frames as u64,
+                effective_fps,
+                frames: known.map(|_| frames as u64),
+            },
+            vision,
+            prefill: PrefillPlan {
+                mode: options.prefill.mode.unwrap_or_default(),
+                chunk: options.prefill.chunk.unwrap_or(crate::generate::PREFILL_ROWS),
+            },
+            generate: GeneratePlan {
+                max_new_tokens: new_tokens,
+                temperature: options.generate.temperature.unwrap_or(0.0),
+                top_p: options.generate.top_p,
+                top_k: options.generate.top_k,
+                seed: options.generate.seed.unwrap_or(0),
+            },
+            evidence: EvidencePlan { require: options.evidence.require.unwrap_or(false) },
+        };
+        let warnings = plan.warnings(options, card, all);
+        Ok((plan, warnings))
+    }
+
+    /// What decoding is asked for.
+    #[must_use]
+    pub fn sampling(&self) -> Sampling {
+        Sampling::Fps { fps: self.decode.fps, max_frames: Some(self.decode.max_frames) }
+    }
+
+    /// The size that frames are shown in.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        Size { width: self.vision.width, height: self.vision.height }
+    }
+
+    fn warnings(&self, options: &Options, card: &Card, all: usize) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let asked = options.decode.fps.is_some() || options.decode.max_frames.is_some();
+        if let Some(fps) = self.decode.effective_fps
+            && fps * COARSE_GAP_S < 1.0
+            && !asked
+        {
+            warnings.push(format!(
+                "one frame every {:.1} s is looked at ({} of {all} at {} a second): shorter events can be missed; \
+                 --max-frames or --from/--to look closer",
+                1.0 / fps,
+                self.decode.max_frames,
+                self.decode.fps
+            ));
+        }
+        if self.decode.frames.is_none() {
+            warnings.push("the file does not say how long it is: its first frames are looked at".to_owned());
+        }
+        if self.decode.max_frames as usize > card.frames.1 {
+            warnings.push(format!(
+                "{} frames are more than the {} that the model was made for",
+                self.decode.max_frames, card.frames.1
+            ));
+        }
+        warnings
+    }
+}
+
+/// Settings that no video can make sense of.
+fn check(options: &Options) -> Result<(), PlanError> {
+    let positive = |name, value: Option<f64>| match value {
+        Some(value) if !(value.is_finite() && value > 0.0) => {
+            Err(PlanError::Setting { name, value, must: "a positive number" })
+        }
+        _ => Ok(()),
+    };
+    positive("fps", options.decode.fps)?;
+    positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
+    positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
+    positive("max_new_tokens", options.generate.max_new_tokens.map(|tokens| tokens as f64))?;
+    match options.generate.temperature {
+        Some(value) if !(value.is_finite() && value >= 0.0) => {
+            Err(PlanError::Setting { name: "temperature", value, must: "0 or more" })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The stretch that is looked at: what was asked for, less what the file does not hold; open if it does not say.
+fn range(options: &Options, info: &VideoInfo) -> Result<Span, PlanError> {
+    let (from, to) = (options.decode.from.unwrap_or(f64::NEG_INFINITY), options.decode.to.unwrap_or(f64::INFINITY));
+    let (start, end) = (info.start_s.unwrap_or(0.0), info.end_s().unwrap_or(f64::INFINITY));
+    let span = Span { start: from.max(start), end: to.min(end) };
+    if span.start < span.end { Ok(span) } else { Err(PlanError::EmptyRange { from, to, start, end }) }
+}
+
+/// Frames of `seconds` at `fps`, or at the source's own rate where that is lower.
+fn frames_at(seconds: f64, fps: f64, info: &VideoInfo) -> usize {
+    let fps = info.frame_rate.map_or(fps, |own| own.min(fps));
+    ((seconds * fps).ceil() as usize).max(1)
+}
+
+/// The most frames, up to `wished`, whose tokens fit the token limit and the model's context.
+fn fit(
+    options: &Options,
+    info: &VideoInfo,
+    model: &dyn Vlm,
+    wished: usize,
+    new_tokens: usize,
+) -> Result<(usize, VisionPlan), PlanError> {
+    let card = model.card();
+    let source = Size { width: info.width, height: info.height };
+    let context = card.context.saturating_sub(new_tokens + QUESTION_TOKENS);
+    let limit = options.vision.max_tokens.unwrap_or(usize::MAX);
+    let fewest = card.temporal_patch;
+    let mut frames = wished;
+    loop {
+        let size =
+            model.frame_size(source, frames.max(fewest), None).map_err(|error| PlanError::Size(error.to_string()))?;
+        let tokens = model.visual_tokens(size, frames);
+        let prompt = tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS;
+        if tokens <= limit && prompt <= context {
+            return Ok((frames, VisionPlan { width: size.width, height: size.height, tokens }));
+        }
+        if frames <= fewest {
+            let limit = limit.min(context);
+            return Err(PlanError::DoesNotFit { frames, width: size.width, height: size.height, tokens, limit });
+        }
+        // A family may show fewer frames larger, so tokens need not fall with frames: step down until they fit.
+        frames = (frames * 7 / 8).max(fewest);
+    }
+}
