@@ -3,6 +3,7 @@
 use super::activation::Activation;
 use super::decoder::DecoderConfig;
 use super::rope::Axes;
+use crate::pixels::{Patcher, VideoProcessor};
 use crate::{Card, Checkpoint, ModelError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -189,7 +190,7 @@ pub(crate) fn card<V>(
     checkpoint: &Checkpoint,
     parts: &Parts<V>,
     vision: &VisionFacts,
-    video: &crate::pixels::VideoProcessor,
+    video: &VideoProcessor,
 ) -> Result<Card, ModelError> {
     let (parameters, weight_bytes, dtype) = checkpoint.weights()?;
     let decoder = &parts.decoder;
@@ -212,6 +213,7 @@ pub(crate) fn card<V>(
         temporal_patch: video.pixels.temporal_patch,
         fps: video.fps,
         frames: video.frames,
+        grey_level: Patcher::new(video.pixels.clone()).grey_level(),
         eos: end_ids(checkpoint)?,
     })
 }

@@ -36,6 +36,11 @@ impl Patcher {
         Self { config, values }
     }
 
+    /// What one grey level of each channel is after normalisation.
+    pub(crate) fn grey_level(&self) -> [f32; CHANNELS] {
+        std::array::from_fn(|channel| self.values[channel][1] - self.values[channel][0])
+    }
+
     /// Patches of consecutive `frames`, each resized to `size`; the last is repeated to fill its temporal patch.
     pub(crate) fn patch(&self, frames: &[Frame], size: Size, medium: Medium) -> Result<Patches, ModelError> {
         let ProcessorConfig { patch, temporal_patch, merge, .. } = self.config;

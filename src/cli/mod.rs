@@ -9,11 +9,14 @@ mod doctor;
 mod failure;
 mod frames;
 mod model;
+mod model_dir;
 mod output;
 mod scenes;
 mod time;
 
 pub use failure::{Failure, Kind};
+pub use model::ComputeDtype;
+pub use model_dir::resolve;
 pub use time::parse_time;
 
 use clap::{Parser, Subcommand};
