@@ -5,11 +5,15 @@
 
 pub mod contract;
 mod layers;
+mod pixels;
+mod qwen2_5_vl;
+mod qwen3_vl;
+mod weights;
 
 pub use contract::*;
 
 /// Every family that can be loaded, in the order in which they are asked.
-pub static FAMILIES: &[&dyn Family] = &[];
+pub static FAMILIES: &[&dyn Family] = &[&qwen3_vl::Qwen3Vl, &qwen2_5_vl::Qwen2_5Vl];
 
 /// The family that claims the checkpoint's architecture.
 ///

@@ -53,6 +53,8 @@ pub struct Card {
     pub fps: f64,
     /// Fewest and most frames that it samples
     pub frames: (usize, usize),
+    /// What one grey level of each colour is after normalisation
+    pub grey_level: [f32; 3],
     /// Ids that end an answer
     pub eos: Vec<u32>,
 }

@@ -1,22 +1,123 @@
-//! Attention over tensors, by the kernel on the CPU.
+//! Attention over tensors: the kernel on the CPU, products of the tensor library elsewhere.
 
 use crate::ModelError;
-use candle_core::{D, DType, Tensor};
+use candle_core::{CpuStorage, D, DType, Device, Layout, Storage, Tensor};
+use longsight_kernels::attention::{self as kernel, Mask, Shape, Strided};
 
-/// Causal attention: `[heads, rows, dim]` against `[kv_heads, keys, dim]`, row `r` sees keys `0..=first + r`.
+/// Causal attention: `[heads, rows, dim]` against `[kv_heads, keys, dim]`, row `r` sees keys `0..=first + r`. Gives
+/// `[heads, rows, dim]` in the dtype of `q`.
 pub(crate) fn causal(q: &Tensor, k: &Tensor, v: &Tensor, first: usize) -> Result<Tensor, ModelError> {
+    attend(q, k, v, Mask::Causal { first })
+}
+
+/// Attention inside each of the segments `bounds[i]..bounds[i + 1]` of the rows; all tensors `[heads, rows, dim]`.
+pub(crate) fn segments(q: &Tensor, k: &Tensor, v: &Tensor, bounds: &[usize]) -> Result<Tensor, ModelError> {
+    attend(q, k, v, Mask::Segments(bounds))
+}
+
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask) -> Result<Tensor, ModelError> {
     let (heads, rows, dim) = q.dims3()?;
-    let (kv_heads, keys, _) = k.dims3()?;
-    let share = |t: &Tensor| {
-        t.unsqueeze(1)?
+    let (kv_heads, keys, key_dim) = k.dims3()?;
+    let fits = k.dims() == v.dims() && dim == key_dim && kv_heads > 0 && heads.is_multiple_of(kv_heads);
+    let covered = match mask {
+        Mask::Causal { first } => first + rows <= keys,
+        Mask::Segments(bounds) => bounds.last() == Some(&rows) && rows == keys,
+    };
+    if !fits || !covered {
+        return Err(ModelError::Shape { what: "attention", expected: q.dims().to_vec(), found: k.dims().to_vec() });
+    }
+    let shape = Shape { heads, kv_heads, rows, keys, dim };
+    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask) } else { composed(q, k, v, shape, mask) }
+}
+
+fn scale(dim: usize) -> f64 {
+    (dim as f64).powf(-0.5)
+}
+
+fn on_cpu(q: &Tensor, k: &Tensor, v: &Tensor, shape: Shape, mask: Mask) -> Result<Tensor, ModelError> {
+    let dtype = q.dtype();
+    let (q, k, v) = (rows_of(q)?, rows_of(k)?, rows_of(v)?);
+    let ((q, q_layout), (k, k_layout), (v, v_layout)) =
+        (q.storage_and_layout(), k.storage_and_layout(), v.storage_and_layout());
+    let (q, k, v) = (view(&q, q_layout)?, view(&k, k_layout)?, view(&v, v_layout)?);
+    let out = kernel::attend(q, k, v, shape, scale(shape.dim) as f32, mask);
+    Ok(Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(dtype)?)
+}
+
+/// f32 with an unbroken last axis, copied only if it is not so already.
+fn rows_of(x: &Tensor) -> candle_core::Result<Tensor> {
+    let x = x.to_dtype(DType::F32)?;
+    if x.stride()[2] == 1 { Ok(x) } else { x.contiguous() }
+}
+
+fn view<'a>(storage: &'a Storage, layout: &Layout) -> Result<Strided<'a>, ModelError> {
+    let Storage::Cpu(CpuStorage::F32(data)) = storage else {
+        return Err(ModelError::Shape { what: "attention storage", expected: vec![32], found: vec![] });
+    };
+    let stride = layout.stride();
+    Ok(Strided { data: &data[layout.start_offset()..], head: stride[0], row: stride[1] })
+}
+
+/// The same by matrix products over all scores of one block of rows at a time.
+fn composed(q: &Tensor, k: &Tensor, v: &Tensor, shape: Shape, mask: Mask) -> Result<Tensor, ModelError> {
+    /// Rows whose scores are held at once: 256 rows of 32 heads against 100 000 keys are 3.3 GB in f32.
+    const BLOCK: usize = 256;
+    let Shape { heads, kv_heads, rows, keys, dim } = shape;
+    let shared = |x: &Tensor| -> candle_core::Result<Tensor> {
+        x.unsqueeze(1)?
             .expand((kv_heads, heads / kv_heads, keys, dim))?
             .reshape((heads, keys, dim))?
             .to_dtype(DType::F32)
     };
-    let scores = (q.to_dtype(DType::F32)?.matmul(&share(k)?.t()?)? * (dim as f64).powf(-0.5))?;
-    let mask: Vec<f32> =
-        (0..rows).flat_map(|r| (0..keys).map(move |c| if c > first + r { f32::NEG_INFINITY } else { 0.0 })).collect();
-    let mask = Tensor::from_vec(mask, (1, rows, keys), q.device())?;
-    let weights = candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)?;
-    Ok(weights.matmul(&share(v)?)?.to_dtype(q.dtype())?)
+    let (k, v) = (shared(k)?, shared(v)?);
+    let mut out = Vec::new();
+    for start in (0..rows).step_by(BLOCK) {
+        let count = BLOCK.min(rows - start);
+        let queries = (q.narrow(1, start, count)?.to_dtype(DType::F32)?.contiguous()? * scale(dim))?;
+        let hidden: Vec<f32> = (start..start + count)
+            .flat_map(|row| (0..keys).map(move |key| if sees(mask, row, key) { 0.0 } else { f32::NEG_INFINITY }))
+            .collect();
+        let hidden = Tensor::from_vec(hidden, (1, count, keys), q.device())?;
+        let scores = queries.matmul(&k.t()?)?.broadcast_add(&hidden)?;
+        out.push(candle_nn::ops::softmax(&scores, D::Minus1)?.matmul(&v)?);
+    }
+    Ok(Tensor::cat(&out, 1)?.to_dtype(q.dtype())?)
+}
+
+fn sees(mask: Mask, row: usize, key: usize) -> bool {
+    match mask {
+        Mask::Causal { first } => key <= first + row,
+        Mask::Segments(bounds) => {
+            let segment = |x: usize| bounds.partition_point(|&bound| bound <= x);
+            segment(row) == segment(key)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed tensor operation fails the test")]
+    use super::*;
+
+    #[test]
+    fn the_kernel_and_the_products_agree() {
+        let noise = |shape: (usize, usize, usize)| Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap();
+        let (q, k, v) = (noise((6, 300, 16)), noise((2, 310, 16)), noise((2, 310, 16)));
+        let shape = Shape { heads: 6, kv_heads: 2, rows: 300, keys: 310, dim: 16 };
+        let mask = Mask::Causal { first: 10 };
+        let near = |a: &Tensor, b: &Tensor| {
+            let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(difference < 1e-5, "{difference}");
+        };
+        near(&on_cpu(&q, &k, &v, shape, mask).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
+        // Strided views, as a cache and a transposed projection give them.
+        let (kv, qt) = (noise((2, 512, 16)), noise((310, 6, 16)));
+        let (k, q) = (kv.narrow(1, 0, 310).unwrap(), qt.transpose(0, 1).unwrap());
+        let shape = Shape { rows: 310, ..shape };
+        let mask = Mask::Causal { first: 0 };
+        near(&on_cpu(&q, &k, &v, shape, mask).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
+        let shape = Shape { kv_heads: 6, keys: 310, ..shape };
+        let mask = Mask::Segments(&[0, 100, 130, 310]);
+        near(&on_cpu(&q, &q, &q, shape, mask).unwrap(), &composed(&q, &q, &q, shape, mask).unwrap());
+    }
 }

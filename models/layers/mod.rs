@@ -1,3 +1,11 @@
-//! Layers that families share.
+//! What families share: the building blocks, each with the checkpoint's parameter names.
 
+pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod config;
+pub(crate) mod decoder;
+pub(crate) mod linear;
+pub(crate) mod media;
+pub(crate) mod norm;
+pub(crate) mod rope;
+pub(crate) mod vision;

@@ -9,6 +9,7 @@ mod doctor;
 mod failure;
 mod frames;
 mod model;
+mod model_dir;
 mod output;
 mod progress;
 mod scenes;
@@ -16,6 +17,8 @@ mod time;
 mod wait;
 
 pub use failure::{Failure, Kind};
+pub use model::ComputeDtype;
+pub use model_dir::resolve;
 pub use time::parse_time;
 
 use clap::{Parser, Subcommand};

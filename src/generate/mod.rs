@@ -1,1 +1,208 @@
-//! (being built)
+//! A sequence becomes an answer: prefill in chunks, then one token at a time.
+//!
+//! Comes in: a [`Sequence`] about a fixed set of media. Goes out: text, as it comes. Never: what to do with the answer.
+
+use crate::prompt::{PromptError, TextStream, Tokenizer};
+use candle_core::Tensor;
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+use longsight_models::{Attention, Dense, GrowingCache, KvCache, ModelError, Sequence, VisualTokens, Vlm, Want};
+
+/// Rows of a prompt that are run at once. At the released 8B model's widths a row takes about 150 KB inside a layer,
+/// so a chunk takes 150 MB whatever the prompt's length.
+pub const PREFILL_ROWS: usize = 1024;
+
+/// Why generation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    /// The model failed
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The ids cannot be turned into text
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The sampler failed
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Most tokens of an answer
+    pub max_tokens: usize,
+    /// 0 takes the most likely token
+    pub temperature: f64,
+    /// Keep the most likely tokens whose shares reach this
+    pub top_p: Option<f64>,
+    /// Keep this many most likely tokens
+    pub top_k: Option<usize>,
+    /// Divides the scores of tokens already in the sequence; 1 leaves them
+    pub repetition_penalty: f32,
+    /// Seed of the choice
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_tokens: 256, temperature: 0.0, top_p: None, top_k: None, repetition_penalty: 1.0, seed: 0 }
+    }
+}
+
+impl Options {
+    fn sampler(&self) -> LogitsProcessor {
+        let temperature = self.temperature;
+        let sampling = match (self.top_k, self.top_p) {
+            _ if temperature <= 0.0 => Sampling::ArgMax,
+            (None, None) => Sampling::All { temperature },
+            (Some(k), None) => Sampling::TopK { k, temperature },
+            (None, Some(p)) => Sampling::TopP { p, temperature },
+            (Some(k), Some(p)) => Sampling::TopKThenTopP { k, p, temperature },
+        };
+        LogitsProcessor::from_sampling(self.seed, sampling)
+    }
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The model said so
+    Stopped,
+    /// `max_tokens` were reached
+    Full,
+    /// The listener asked for it
+    Cancelled,
+}
+
+/// What was generated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Without special tokens
+    pub text: String,
+    /// Every generated id, the ending one included
+    pub ids: Vec<u32>,
+    /// Why it ended
+    pub ended: Ended,
+    /// Mean natural-log probability of the generated tokens, before any temperature
+    pub mean_log_probability: f64,
+    /// Prompt tokens that had to be run, the rest being remembered from the question before
+    pub prefilled: usize,
+}
+
+/// A model, a set of media, and what has been run of the last prompt. Questions about the same media share the part of
+/// their prompts before the first difference.
+pub struct Session<'m> {
+    model: &'m dyn Vlm,
+    media: &'m [VisualTokens],
+    attention: Box<dyn Attention + 'm>,
+    kv: Box<dyn KvCache + 'm>,
+    held: Option<Sequence>,
+}
+
+impl<'m> Session<'m> {
+    /// Dense attention, a cache that keeps everything.
+    #[must_use]
+    pub fn new(model: &'m dyn Vlm, media: &'m [VisualTokens]) -> Self {
+        Self::with(model, media, Box::new(Dense), Box::new(GrowingCache::new()))
+    }
+
+    /// Another attention or cache; the cache must be empty.
+    #[must_use]
+    pub fn with(
+        model: &'m dyn Vlm,
+        media: &'m [VisualTokens],
+        attention: Box<dyn Attention + 'm>,
+        kv: Box<dyn KvCache + 'm>,
+    ) -> Self {
+        Self { model, media, attention, kv, held: None }
+    }
+
+    /// Bytes that the keys and values take.
+    #[must_use]
+    pub fn kv_bytes(&self) -> usize {
+        self.kv.bytes()
+    }
+
+    /// Scores of the token after `sequence`, `[vocabulary]` in f32, and the number of rows that had to be run.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn scores(&mut self, sequence: &Sequence) -> Result<(Tensor, usize), ModelError> {
+        let known = self.held.take().map_or(0, |held| held.common_prefix(sequence)).min(self.kv.len());
+        // At least the last row is run, for its scores.
+        let known = known.min(sequence.len().saturating_sub(1));
+        self.kv.truncate(known);
+        let mut start = known;
+        loop {
+            let end = sequence.len().min(start + PREFILL_ROWS);
+            let want = if end == sequence.len() { Want::Last } else { Want::Nothing };
+            let (attention, kv) = (&mut *self.attention, &mut *self.kv);
+            let logits = self.model.forward(sequence, start..end, self.media, attention, kv, want)?;
+            if end == sequence.len() {
+                self.held = Some(sequence.clone());
+                return Ok((logits.last()?, sequence.len() - known));
+            }
+            start = end;
+        }
+    }
+
+    /// The answer to a prompt. `on_text` hears each piece of text as it comes and returns whether to go on.
+    ///
+    /// # Errors
+    /// When the model, the sampler or the tokeniser fails.
+    pub fn answer(
+        &mut self,
+        sequence: &Sequence,
+        tokenizer: &Tokenizer,
+        options: &Options,
+        mut on_text: impl FnMut(&str) -> bool,
+    ) -> Result<Answer, GenerateError> {
+        let eos = &self.model.card().eos;
+        let mut sampler = options.sampler();
+        let mut sequence = sequence.clone();
+        let mut stream = TextStream::new(tokenizer);
+        let (mut text, mut ids, mut log_probability) = (String::new(), Vec::new(), 0.0);
+        let mut ended = Ended::Full;
+        let mut prefilled = 0;
+        while ids.len() < options.max_tokens {
+            let (scores, run) = self.scores(&sequence)?;
+            prefilled = prefilled.max(run);
+            let penalised = penalise(&scores, options.repetition_penalty, sequence.ids())?;
+            let id = sampler.sample(&penalised)?;
+            log_probability += log_share(&scores, id)?;
+            ids.push(id);
+            if eos.contains(&id) {
+                ended = Ended::Stopped;
+                break;
+            }
+            let piece = stream.push(id)?;
+            text.push_str(&piece);
+            if !piece.is_empty() && !on_text(&piece) {
+                ended = Ended::Cancelled;
+                break;
+            }
+            sequence.push(id);
+        }
+        let rest = stream.finish()?;
+        if !rest.is_empty() {
+            text.push_str(&rest);
+            on_text(&rest);
+        }
+        let mean_log_probability = log_probability / ids.len().max(1) as f64;
+        Ok(Answer { text, ids, ended, mean_log_probability, prefilled })
+    }
+}
+
+fn penalise(scores: &Tensor, penalty: f32, context: &[u32]) -> Result<Tensor, candle_core::Error> {
+    if penalty == 1.0 {
+        return Ok(scores.clone());
+    }
+    candle_transformers::utils::apply_repeat_penalty(scores, penalty, context)
+}
+
+/// The natural logarithm of the share that `id` has among all scores.
+fn log_share(scores: &Tensor, id: u32) -> Result<f64, candle_core::Error> {
+    let scores: Vec<f32> = scores.to_vec1()?;
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = scores.iter().map(|score| f64::from(score - largest).exp()).sum();
+    Ok(f64::from(scores[id as usize] - largest) - total.ln())
+}

@@ -1,0 +1,275 @@
+//! The language model that both families share: grouped-query attention with rotary embeddings over three axes, gated
+//! MLP, RMS norms. Families differ in biases, query and key norms, and which axis turns which pair.
+
+use super::activation::Activation;
+use super::linear::Linear;
+use super::norm::Norm;
+use super::rope::{Axes, Rotation, frequencies};
+use crate::weights::Weights;
+use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
+use candle_core::{DType, Device, Tensor};
+use std::ops::Range;
+
+/// The sizes and switches of a language model.
+#[derive(Debug, Clone)]
+pub(crate) struct DecoderConfig {
+    pub(crate) vocabulary: usize,
+    pub(crate) hidden: usize,
+    pub(crate) intermediate: usize,
+    pub(crate) layers: usize,
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) eps: f64,
+    pub(crate) activation: Activation,
+    /// Base of the rotary frequencies
+    pub(crate) theta: f64,
+    /// Which axis turns which pair
+    pub(crate) axes: Axes,
+    /// Biases of the query, key and value projections
+    pub(crate) qkv_bias: bool,
+    /// Bias of the attention's output projection
+    pub(crate) output_bias: bool,
+    /// RMS norms of every query and key head
+    pub(crate) qk_norm: bool,
+    /// The output head is the embedding table
+    pub(crate) tied: bool,
+}
+
+/// A loaded language model.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    config: DecoderConfig,
+    embed_tokens: Tensor,
+    layers: Vec<Layer>,
+    norm: Norm,
+    lm_head: Linear,
+    frequencies: Vec<f32>,
+}
+
+impl Decoder {
+    /// Loads from `weights` (at `embed_tokens`, `layers`, `norm`) and `lm_head`.
+    pub(crate) fn load(config: DecoderConfig, weights: &Weights, lm_head: &Weights) -> Result<Self, ModelError> {
+        let embed_tokens = weights.at("embed_tokens").get(&[config.vocabulary, config.hidden], "weight")?;
+        let lm_head = if config.tied {
+            Linear::new(embed_tokens.clone(), None)
+        } else {
+            Linear::load(lm_head, config.hidden, config.vocabulary, false)?
+        };
+        let layers = weights.at("layers");
+        let layers = (0..config.layers).map(|i| Layer::load(&config, &layers.at(i)));
+        Ok(Self {
+            layers: layers.collect::<Result<_, _>>()?,
+            norm: Norm::rms(&weights.at("norm"), config.hidden, config.eps)?,
+            frequencies: frequencies(config.theta, config.head_dim),
+            embed_tokens,
+            lm_head,
+            config,
+        })
+    }
+
+    /// See [`crate::Vlm::forward`].
+    pub(crate) fn forward(
+        &self,
+        sequence: &Sequence,
+        rows: Range<usize>,
+        media: &[VisualTokens],
+        attention: &mut dyn Attention,
+        kv: &mut dyn KvCache,
+        want: Want,
+    ) -> Result<Logits, ModelError> {
+        if kv.len() != rows.start || rows.end > sequence.len() || rows.is_empty() {
+            return Err(ModelError::Shape {
+                what: "rows to run",
+                expected: vec![kv.len(), sequence.len()],
+                found: vec![rows.start, rows.end],
+            });
+        }
+        let ids = self.known(&sequence.ids()[rows.clone()])?;
+        let mut hidden = self.embed_tokens.index_select(&ids, 0)?;
+        let visual = pieces(sequence, &rows, media)?;
+        for piece in &visual {
+            let embeddings = media[piece.medium].embeddings().narrow(0, piece.source, piece.len)?;
+            hidden.slice_set(&embeddings.to_dtype(hidden.dtype())?.contiguous()?, 0, piece.row)?;
+        }
+        let rotation = self.rotation(sequence, rows.clone(), hidden.dtype(), hidden.device())?;
+        let (last, earlier) = self.layers.split_last().ok_or(ModelError::NoVisualTokens)?;
+        let mut run = Run { sequence, rotation, attention, kv, rows: rows.clone() };
+        for (index, layer) in earlier.iter().enumerate() {
+            hidden = layer.forward(&hidden, index, rows.len(), &mut run)?;
+            add_deepstack(&hidden, index, &visual, media)?;
+        }
+        let index = earlier.len();
+        let deep = media.iter().any(|tokens| tokens.deepstack().len() > index);
+        // Rows whose logits nobody wants need only leave their keys and values in the last layer.
+        let kept = match want {
+            Want::All => rows.len(),
+            Want::Last if deep => rows.len(),
+            Want::Last => 1,
+            Want::Nothing => 0,
+        };
+        hidden = last.forward(&hidden, index, kept, &mut run)?;
+        if kept == 0 {
+            return Logits::new(&Tensor::zeros((0, self.config.vocabulary), DType::F32, hidden.device())?);
+        }
+        if deep {
+            add_deepstack(&hidden, index, &visual, media)?;
+        }
+        if want == Want::Last {
+            hidden = hidden.narrow(0, kept - 1, 1)?;
+        }
+        Logits::new(&self.lm_head.forward(&self.norm.forward(&hidden)?)?)
+    }
+
+    /// The ids as a tensor, once they are known to lie in the vocabulary.
+    fn known(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
+        if let Some(&id) = ids.iter().find(|&&id| id as usize >= self.config.vocabulary) {
+            let found = vec![id as usize];
+            return Err(ModelError::Shape { what: "token id", expected: vec![self.config.vocabulary], found });
+        }
+        Ok(Tensor::new(ids, self.embed_tokens.device())?)
+    }
+
+    fn rotation(
+        &self,
+        sequence: &Sequence,
+        rows: Range<usize>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Rotation, ModelError> {
+        let [t, h, w] = sequence.positions();
+        let positions = [&t[rows.clone()], &h[rows.clone()], &w[rows]];
+        let angles = self.config.axes.angles(positions, &self.frequencies);
+        Rotation::new(&angles, self.config.axes.pairs(), dtype, device)
+    }
+}
+
+/// A run of visual rows inside the rows being run.
+struct Piece {
+    medium: usize,
+    /// First row in the medium
+    source: usize,
+    /// First row among those being run
+    row: usize,
+    len: usize,
+}
+
+fn pieces(sequence: &Sequence, rows: &Range<usize>, media: &[VisualTokens]) -> Result<Vec<Piece>, ModelError> {
+    let mut pieces = Vec::new();
+    for run in sequence.visual() {
+        let (start, end) = (run.tokens.start.max(rows.start), run.tokens.end.min(rows.end));
+        if start >= end {
+            continue;
+        }
+        let source = run.first_row + start - run.tokens.start;
+        let available = media.get(run.medium).map_or(0, VisualTokens::len);
+        if source + end - start > available {
+            let expected = source + end - start;
+            return Err(ModelError::Shape { what: "visual tokens", expected: vec![expected], found: vec![available] });
+        }
+        pieces.push(Piece { medium: run.medium, source, row: start - rows.start, len: end - start });
+    }
+    Ok(pieces)
+}
+
+/// Adds the rows that the vision tower's layers left for language layer `index`.
+fn add_deepstack(hidden: &Tensor, index: usize, visual: &[Piece], media: &[VisualTokens]) -> Result<(), ModelError> {
+    for piece in visual {
+        if let Some(rows) = media[piece.medium].deepstack().get(index) {
+            let rows = rows.narrow(0, piece.source, piece.len)?.to_dtype(hidden.dtype())?;
+            // In place: `hidden` is the fresh result of an addition, which nothing else holds.
+            hidden.slice_set(&(hidden.narrow(0, piece.row, piece.len)? + rows)?, 0, piece.row)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the layers of one forward pass share.
+struct Run<'a> {
+    sequence: &'a Sequence,
+    rotation: Rotation,
+    attention: &'a mut dyn Attention,
+    kv: &'a mut dyn KvCache,
+    rows: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    input_layernorm: Norm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    qk_norm: Option<(Norm, Norm)>,
+    post_attention_layernorm: Norm,
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+    activation: Activation,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl Layer {
+    fn load(config: &DecoderConfig, weights: &Weights) -> Result<Self, ModelError> {
+        let DecoderConfig { hidden, intermediate, heads, kv_heads, head_dim, eps, qkv_bias, .. } = *config;
+        let (attention, mlp) = (weights.at("self_attn"), weights.at("mlp"));
+        let qk_norm = if config.qk_norm {
+            let norm = |name: &str| Norm::rms(&attention.at(name), head_dim, eps);
+            Some((norm("q_norm")?, norm("k_norm")?))
+        } else {
+            None
+        };
+        Ok(Self {
+            input_layernorm: Norm::rms(&weights.at("input_layernorm"), hidden, eps)?,
+            q_proj: Linear::load(&attention.at("q_proj"), hidden, heads * head_dim, qkv_bias)?,
+            k_proj: Linear::load(&attention.at("k_proj"), hidden, kv_heads * head_dim, qkv_bias)?,
+            v_proj: Linear::load(&attention.at("v_proj"), hidden, kv_heads * head_dim, qkv_bias)?,
+            o_proj: Linear::load(&attention.at("o_proj"), heads * head_dim, hidden, config.output_bias)?,
+            qk_norm,
+            post_attention_layernorm: Norm::rms(&weights.at("post_attention_layernorm"), hidden, eps)?,
+            gate_proj: Linear::load(&mlp.at("gate_proj"), hidden, intermediate, false)?,
+            up_proj: Linear::load(&mlp.at("up_proj"), hidden, intermediate, false)?,
+            down_proj: Linear::load(&mlp.at("down_proj"), intermediate, hidden, false)?,
+            activation: config.activation,
+            heads,
+            kv_heads,
+            head_dim,
+        })
+    }
+
+    /// `[rows, hidden]` to `[kept, hidden]`: the last `kept` rows' result; keys and values of all rows are stored.
+    fn forward(&self, x: &Tensor, layer: usize, kept: usize, run: &mut Run) -> Result<Tensor, ModelError> {
+        let rows = run.rows.len();
+        let skipped = rows - kept;
+        let normed = self.input_layernorm.forward(x)?;
+        let mut keys = self.k_proj.forward(&normed)?.reshape((rows, self.kv_heads, self.head_dim))?;
+        let values = self.v_proj.forward(&normed)?.reshape((rows, self.kv_heads, self.head_dim))?;
+        if let Some((_, norm)) = &self.qk_norm {
+            keys = norm.forward(&keys)?;
+        }
+        let keys = run.rotation.apply(&keys)?.transpose(0, 1)?;
+        let (keys, values) = run.kv.append(layer, &keys, &values.transpose(0, 1)?)?;
+        if kept == 0 {
+            return Ok(x.narrow(0, 0, 0)?);
+        }
+        let (x, normed, rotation) = if skipped == 0 {
+            (x.clone(), normed, run.rotation.clone())
+        } else {
+            (x.narrow(0, skipped, kept)?, normed.narrow(0, skipped, kept)?, run.rotation.narrow(skipped, kept)?)
+        };
+        let mut queries = self.q_proj.forward(&normed)?.reshape((kept, self.heads, self.head_dim))?;
+        if let Some((norm, _)) = &self.qk_norm {
+            queries = norm.forward(&queries)?;
+        }
+        let queries = rotation.apply(&queries)?.transpose(0, 1)?;
+        let first = run.rows.start + skipped;
+        let call = Call { layer, queries: &queries, keys: &keys, values: &values, first, sequence: run.sequence };
+        let attended = run.attention.attend(call)?.transpose(0, 1)?.reshape((kept, self.heads * self.head_dim))?;
+        let x = (x + self.o_proj.forward(&attended)?)?;
+        let normed = self.post_attention_layernorm.forward(&x)?;
+        let gate = self.activation.apply(&self.gate_proj.forward(&normed)?)?;
+        Ok((x + self.down_proj.forward(&(gate * self.up_proj.forward(&normed)?)?)?)?)
+    }
+}

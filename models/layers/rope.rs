@@ -1,0 +1,91 @@
+//! Rotary embeddings: per token, the angle of each pair `(x[i], x[i + dim / 2])`.
+//!
+//! Multi-axis rotary embeddings only differ from the plain one in which axis gives the position of each pair, so a
+//! table per token is all that a family has to make.
+
+use crate::ModelError;
+use candle_core::{DType, Device, Tensor};
+
+/// Cosines and sines, `[tokens, dim / 2]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotation {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+/// `1 / theta^(2 i / dim)` for the `dim / 2` pairs of a rotated width `dim`.
+pub(crate) fn frequencies(theta: f64, dim: usize) -> Vec<f32> {
+    (0..dim.div_ceil(2)).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32)).collect()
+}
+
+impl Rotation {
+    /// From `tokens * pairs` angles.
+    pub(crate) fn new(angles: &[f32], pairs: usize, dtype: DType, device: &Device) -> Result<Self, ModelError> {
+        let shape = (angles.len() / pairs.max(1), pairs);
+        let table = |f: fn(f32) -> f32| -> Result<Tensor, ModelError> {
+            let values: Vec<f32> = angles.iter().map(|&angle| f(angle)).collect();
+            Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
+        };
+        Ok(Self { cos: table(f32::cos)?, sin: table(f32::sin)? })
+    }
+
+    /// The rotation of the tokens in `start..start + len`.
+    pub(crate) fn narrow(&self, start: usize, len: usize) -> candle_core::Result<Self> {
+        Ok(Self { cos: self.cos.narrow(0, start, len)?, sin: self.sin.narrow(0, start, len)? })
+    }
+
+    /// Rotates `[tokens, heads, dim]`.
+    pub(crate) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.apply_each(&x.unsqueeze(0)?)?.squeeze(0)
+    }
+
+    /// Rotates every item of `[items, tokens, heads, dim]` alike.
+    pub(crate) fn apply_each(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        candle_nn::rotary_emb::rope_thd(&x.contiguous()?, &self.cos.contiguous()?, &self.sin.contiguous()?)
+    }
+}
+
+/// Which axis (time, row, column) gives the position of each of `pairs` pairs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Axes(Vec<usize>);
+
+impl Axes {
+    /// Sections one after the other, over and over: the first pairs by time, then rows, then columns.
+    pub(crate) fn contiguous(sections: &[usize]) -> Self {
+        Self(sections.iter().enumerate().flat_map(|(i, &count)| std::iter::repeat_n(i % 3, count)).collect())
+    }
+
+    /// Time, row, column in turn for as long as rows and columns have pairs left, then time.
+    pub(crate) fn interleaved(sections: &[usize], pairs: usize) -> Self {
+        let has = |axis: usize, pair: usize| sections.get(axis).is_some_and(|&count| pair < count * 3);
+        Self((0..pairs).map(|pair| if pair % 3 != 0 && has(pair % 3, pair) { pair % 3 } else { 0 }).collect())
+    }
+
+    /// Number of pairs.
+    pub(crate) fn pairs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The angles of tokens at three-axis positions.
+    pub(crate) fn angles(&self, positions: [&[u32]; 3], frequencies: &[f32]) -> Vec<f32> {
+        let tokens = positions[0].len();
+        let angle = |token: usize| {
+            self.0.iter().zip(frequencies).map(move |(&axis, frequency)| positions[axis][token] as f32 * frequency)
+        };
+        (0..tokens).flat_map(angle).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_follow_the_sections() {
+        assert_eq!(Axes::contiguous(&[2, 3, 3]).0, [0, 0, 1, 1, 1, 2, 2, 2]);
+        assert_eq!(Axes::interleaved(&[4, 2, 2], 8).0, [0, 1, 2, 0, 1, 2, 0, 0]);
+        let released = Axes::interleaved(&[24, 20, 20], 64).0;
+        assert_eq!((released[58], released[59], released[60], released[63]), (1, 2, 0, 0));
+        assert_eq!(released.iter().filter(|&&axis| axis == 0).count(), 24);
+    }
+}

@@ -1,0 +1,108 @@
+//! Sizes that the models can take, and resampling to them as torchvision does it.
+
+use super::ProcessorConfig;
+use crate::{ModelError, PixelBudget, Size};
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+
+/// Sides may differ by no more than this.
+const LARGEST_RATIO: f64 = 200.0;
+
+/// The multiple of `factor` nearest to `side`, halves to the even multiple (as Python rounds).
+pub(crate) fn round_to(side: f64, factor: usize) -> usize {
+    (side / factor as f64).round_ties_even() as usize * factor
+}
+
+/// Checks that neither side is 0 nor so much longer than the other that the models refuse.
+pub(crate) fn check_ratio(size: Size) -> Result<(), ModelError> {
+    let (long, short) = (size.width.max(size.height), size.width.min(size.height));
+    if short == 0 || f64::from(long) / f64::from(short) > LARGEST_RATIO {
+        return Err(ModelError::AspectRatio { width: size.width, height: size.height });
+    }
+    Ok(())
+}
+
+/// Both sides multiples of `factor`, the area within `limits`, the ratio nearly kept: one picture's budget.
+pub(crate) fn image_size(source: Size, factor: usize, limits: PixelBudget) -> Result<Size, ModelError> {
+    check_ratio(source)?;
+    let (height, width) = (f64::from(source.height), f64::from(source.width));
+    let rounded = (round_to(height, factor), round_to(width, factor));
+    Ok(fit(rounded, (height, width), 1.0, 1, factor, limits))
+}
+
+/// Shrinks or grows `(height, width)` so that `count` pictures of it fit into `limits`, if `rounded` does not.
+/// `frames` is the count that the shrinking goes by, which can differ from the one that decides whether to shrink.
+pub(crate) fn fit(
+    rounded: (usize, usize),
+    (height, width): (f64, f64),
+    frames: f64,
+    count: usize,
+    factor: usize,
+    limits: PixelBudget,
+) -> Size {
+    let step = factor as f64;
+    let pixels = count * rounded.0 * rounded.1;
+    let (height, width) = if pixels > limits.max {
+        let beta = (frames * height * width / limits.max as f64).sqrt();
+        let side = |side: f64| factor.max((side / beta / step).floor() as usize * factor);
+        (side(height), side(width))
+    } else if pixels < limits.min {
+        let beta = (limits.min as f64 / (frames * height * width)).sqrt();
+        let side = |side: f64| (side * beta / step).ceil() as usize * factor;
+        (side(height), side(width))
+    } else {
+        rounded
+    };
+    Size { width: width as u32, height: height as u32 }
+}
+
+/// The picture at `size` as bytes `[height, width, 3]`: antialiased, on 8 bits, as torchvision does it.
+pub(super) fn resample(image: &RgbImage, size: Size, config: &ProcessorConfig) -> Result<Vec<u8>, ModelError> {
+    if (image.width(), image.height()) == (size.width, size.height) {
+        return Ok(image.as_raw().clone());
+    }
+    let filter = match config.resample {
+        2 => FilterType::Bilinear,
+        // Pillow's bicubic has a = -1/2, which is Catmull-Rom's.
+        3 => FilterType::CatmullRom,
+        other => {
+            return Err(ModelError::Shape {
+                what: "resample filter",
+                expected: vec![2, 3],
+                found: vec![other as usize],
+            });
+        }
+    };
+    let wrong = || ModelError::Shape {
+        what: "picture",
+        expected: vec![image.height() as usize, image.width() as usize, 3],
+        found: vec![image.as_raw().len()],
+    };
+    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).map_err(|_| wrong())?;
+    let mut target = Image::new(size.width, size.height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    Resizer::new().resize(&source, &mut target, &options).map_err(|_| wrong())?;
+    Ok(target.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_round_to_the_even_multiple() {
+        assert_eq!((round_to(48.0, 32), round_to(80.0, 32), round_to(16.0, 32)), (64, 64, 0));
+    }
+
+    #[test]
+    fn one_picture_is_kept_within_its_limits() {
+        let limits = PixelBudget { min: 56 * 56, max: 28 * 28 * 1280 };
+        let size = |width, height| image_size(Size { width, height }, 28, limits).map(|s| (s.width, s.height)).ok();
+        assert_eq!(size(640, 480), Some((644, 476)));
+        assert_eq!(size(1920, 1080), Some((1316, 728)));
+        assert_eq!(size(20, 20), Some((56, 56)));
+        assert_eq!(size(201, 1), None);
+        assert_eq!(size(0, 10), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! Qwen2.5-VL: time is in the positions, in seconds; the vision tower attends inside windows in most layers.
+
+mod config;
+mod layout;
+mod vision;
+
+use crate::layers::decoder::Decoder;
+use crate::pixels::{Patcher, image_size};
+use crate::weights::Weights;
+use crate::{
+    Attention, Card, Checkpoint, Family, Frame, KvCache, LoadOptions, Logits, Medium, ModelError, Patches, PixelBudget,
+    Sequence, Size, VisualTokens, Vlm, Want,
+};
+use config::Config;
+use std::ops::Range;
+use vision::Vision;
+
+/// The family.
+#[derive(Debug)]
+pub(crate) struct Qwen2_5Vl;
+
+impl Family for Qwen2_5Vl {
+    fn name(&self) -> &'static str {
+        "qwen2_5_vl"
+    }
+
+    fn architectures(&self) -> &'static [&'static str] {
+        &["Qwen2_5_VLForConditionalGeneration"]
+    }
+
+    fn card(&self, checkpoint: &Checkpoint) -> Result<Card, ModelError> {
+        Config::read(checkpoint)?.card(checkpoint)
+    }
+
+    fn load(&self, checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn Vlm>, ModelError> {
+        let config = Config::read(checkpoint)?;
+        let weights = Weights::open(checkpoint, options)?;
+        let trunk = weights.at_first(&["model.language_model", "language_model.model", "model"], "embed_tokens.weight");
+        let tower = weights.at_first(&["model.visual", "visual"], "patch_embed.proj.weight");
+        let head = weights.at_first(&["lm_head", "language_model.lm_head"], "weight");
+        Ok(Box::new(Model {
+            card: config.card(checkpoint)?,
+            vision: Vision::load(&config, &tower)?,
+            decoder: Decoder::load(config.parts.decoder.clone(), &trunk, &head)?,
+            video: Patcher::new(config.video.pixels.clone()),
+            image: Patcher::new(config.image.pixels.clone()),
+            config,
+        }))
+    }
+}
+
+struct Model {
+    card: Card,
+    config: Config,
+    vision: Vision,
+    decoder: Decoder,
+    video: Patcher,
+    image: Patcher,
+}
+
+impl Vlm for Model {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn frame_size(&self, source: Size, frames: usize, budget: Option<PixelBudget>) -> Result<Size, ModelError> {
+        layout::frame_size(&self.config.video, source, frames, budget)
+    }
+
+    fn image_size(&self, source: Size, budget: Option<PixelBudget>) -> Result<Size, ModelError> {
+        let pixels = &self.config.image.pixels;
+        if !pixels.resize {
+            return Ok(source);
+        }
+        image_size(source, pixels.factor(), budget.unwrap_or(pixels.limits))
+    }
+
+    fn patch(&self, frames: &[Frame], size: Size) -> Result<Patches, ModelError> {
+        self.video.patch(frames, size, Medium::Video)
+    }
+
+    fn patch_image(&self, image: &Frame, size: Size) -> Result<Patches, ModelError> {
+        self.image.patch(std::slice::from_ref(image), size, Medium::Image)
+    }
+
+    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
+        self.vision.encode(patches)
+    }
+
+    fn expand(&self, prompt: &str, media: &[VisualTokens]) -> Result<String, ModelError> {
+        layout::expand(prompt, media)
+    }
+
+    fn layout(
+        &self,
+        ids: &[u32],
+        media: &[VisualTokens],
+        seconds_per_patch: Option<f64>,
+    ) -> Result<Sequence, ModelError> {
+        let parts = &self.config.parts;
+        let placeholders = (parts.image_token, parts.video_token);
+        layout::layout(ids, placeholders, media, parts.vision.tokens_per_second, seconds_per_patch)
+    }
+
+    fn forward(
+        &self,
+        sequence: &Sequence,
+        rows: Range<usize>,
+        media: &[VisualTokens],
+        attention: &mut dyn Attention,
+        kv: &mut dyn KvCache,
+        want: Want,
+    ) -> Result<Logits, ModelError> {
+        self.decoder.forward(sequence, rows, media, attention, kv, want)
+    }
+}
