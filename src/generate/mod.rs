@@ -5,7 +5,8 @@
 use crate::prompt::{PromptError, TextStream, Tokenizer};
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use longsight_models::{Attention, Dense, GrowingCache, KvCache, ModelError, Sequence, VisualTokens, Vlm, Want};
+use longsight_models::{Attention, Dense, GrowingCache, KvCache, Logits, ModelError, Sequence, VisualTokens, Vlm, Want};
+use std::ops::Range;
 
 /// Rows of a prompt that are run at once. At the released 8B model's widths a row takes about 150 KB inside a layer,
 /// so a chunk takes 150 MB whatever the prompt's length.
@@ -122,27 +123,44 @@ impl<'m> Session<'m> {
         self.kv.bytes()
     }
 
+    /// Runs all of `sequence` but its last token, `rows_at_once` at a time, less what is remembered; ends between chunks
+    /// when `stop` says so. Gives the number of rows run. [`Session::answer`] does the same by itself, unstoppably.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn prefill(
+        &mut self,
+        sequence: &Sequence,
+        rows_at_once: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<usize, ModelError> {
+        let before_last = sequence.len().saturating_sub(1);
+        let known = self.held.take().map_or(0, |held| held.common_prefix(sequence));
+        let known = known.min(self.kv.len()).min(before_last);
+        self.kv.truncate(known);
+        self.held = Some(sequence.clone());
+        let mut start = known;
+        while start < before_last && !stop() {
+            let end = before_last.min(start + rows_at_once.max(1));
+            self.forward(sequence, start..end, Want::Nothing)?;
+            start = end;
+        }
+        Ok(start - known)
+    }
+
     /// Scores of the token after `sequence`, `[vocabulary]` in f32, and the number of rows that had to be run.
     ///
     /// # Errors
     /// When the model fails.
     pub fn scores(&mut self, sequence: &Sequence) -> Result<(Tensor, usize), ModelError> {
-        let known = self.held.take().map_or(0, |held| held.common_prefix(sequence)).min(self.kv.len());
-        // At least the last row is run, for its scores.
-        let known = known.min(sequence.len().saturating_sub(1));
-        self.kv.truncate(known);
-        let mut start = known;
-        loop {
-            let end = sequence.len().min(start + PREFILL_ROWS);
-            let want = if end == sequence.len() { Want::Last } else { Want::Nothing };
-            let (attention, kv) = (&mut *self.attention, &mut *self.kv);
-            let logits = self.model.forward(sequence, start..end, self.media, attention, kv, want)?;
-            if end == sequence.len() {
-                self.held = Some(sequence.clone());
-                return Ok((logits.last()?, sequence.len() - known));
-            }
-            start = end;
-        }
+        let rows = self.prefill(sequence, PREFILL_ROWS, &|| false)?;
+        let last = sequence.len().saturating_sub(1);
+        let logits = self.forward(sequence, last..sequence.len(), Want::Last)?;
+        Ok((logits.last()?, rows + 1))
+    }
+
+    fn forward(&mut self, sequence: &Sequence, rows: Range<usize>, want: Want) -> Result<Logits, ModelError> {
+        self.model.forward(sequence, rows, self.media, &mut *self.attention, &mut *self.kv, want)
     }
 
     /// The answer to a prompt. `on_text` hears each piece of text as it comes and returns whether to go on.

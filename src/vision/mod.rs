@@ -8,6 +8,9 @@ use longsight_models::{Frame, ModelError, Size, VisualTokens, Vlm};
 /// way through the tower, so a chunk takes 80 MB; smaller chunks make the matrix products slower.
 const CHUNK_PATCHES: usize = 2048;
 
+/// Pictures that wait for their chunk at most, as decoded: what a small model would otherwise collect of large frames.
+const CHUNK_BYTES: usize = 64 << 20;
+
 /// Why frames could not become visual tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError<E> {
@@ -25,6 +28,7 @@ pub struct Encoder<'m> {
     size: Size,
     chunk_frames: usize,
     waiting: Vec<Frame>,
+    waiting_bytes: usize,
     chunks: Vec<VisualTokens>,
 }
 
@@ -35,7 +39,7 @@ impl<'m> Encoder<'m> {
         let card = model.card();
         let per_patch = (size.width as usize / card.patch) * (size.height as usize / card.patch);
         let chunk_frames = card.temporal_patch * (CHUNK_PATCHES / per_patch.max(1)).max(1);
-        Self { model, size, chunk_frames, waiting: Vec::new(), chunks: Vec::new() }
+        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0, chunks: Vec::new() }
     }
 
     /// Adds the next frame; its picture is dropped when its chunk has been encoded.
@@ -43,8 +47,11 @@ impl<'m> Encoder<'m> {
     /// # Errors
     /// When the model refuses the chunk that the frame completes.
     pub fn push(&mut self, frame: Frame) -> Result<(), ModelError> {
+        self.waiting_bytes += frame.image.as_raw().len();
         self.waiting.push(frame);
-        if self.waiting.len() == self.chunk_frames { self.encode_waiting() } else { Ok(()) }
+        let whole = self.waiting.len().is_multiple_of(self.model.card().temporal_patch);
+        let full = self.waiting.len() >= self.chunk_frames || self.waiting_bytes >= CHUNK_BYTES;
+        if whole && full { self.encode_waiting() } else { Ok(()) }
     }
 
     /// All tokens; an odd last frame is repeated, as the families do.
@@ -61,6 +68,7 @@ impl<'m> Encoder<'m> {
     fn encode_waiting(&mut self) -> Result<(), ModelError> {
         let patches = self.model.patch(&self.waiting, self.size)?;
         self.waiting.clear();
+        self.waiting_bytes = 0;
         self.chunks.push(self.model.encode(&patches)?);
         Ok(())
     }
