@@ -1,0 +1,75 @@
+//! Signed distances to the eight outlines, in units of the radius: negative inside, y down.
+
+use crate::words::Shape;
+
+/// No outline goes further from the centre than this, in radii.
+pub(super) const REACH: f32 = 1.25;
+
+const SQUARE: f32 = 0.86;
+const ARM: f32 = 0.34;
+const RING: [f32; 2] = [0.74, 0.26];
+const DIAMOND: f32 = 0.70;
+const STAR: f32 = 0.46;
+/// The triangle's corners: tip, and half the base with its height.
+const TIP: f32 = -1.0;
+const BASE: [f32; 2] = [1.02, 0.82];
+
+/// How far `(x, y)` lies outside `shape`.
+pub(super) fn distance(shape: Shape, x: f32, y: f32) -> f32 {
+    match shape {
+        Shape::Circle => length(x, y) - 1.0,
+        Shape::Square => rectangle(x, y, SQUARE, SQUARE),
+        Shape::Triangle => triangle(x, y),
+        Shape::Star => star(x, y),
+        Shape::Heart => heart(x, y),
+        Shape::Cross => rectangle(x, y, 1.0, ARM).min(rectangle(x, y, ARM, 1.0)),
+        Shape::Diamond => (x.abs() + (y.abs() - 1.0) * DIAMOND) / length(1.0, DIAMOND),
+        Shape::Ring => (length(x, y) - RING[0]).abs() - RING[1],
+    }
+}
+
+fn length(x: f32, y: f32) -> f32 {
+    (x * x + y * y).sqrt()
+}
+
+fn rectangle(x: f32, y: f32, half_width: f32, half_height: f32) -> f32 {
+    let (u, v) = (x.abs() - half_width, y.abs() - half_height);
+    length(u.max(0.0), v.max(0.0)) + u.max(v).min(0.0)
+}
+
+/// The larger of the distances to the slanted sides and to the base.
+fn triangle(x: f32, y: f32) -> f32 {
+    let height = BASE[1] - TIP;
+    let side = (x.abs() * height - (y - TIP) * BASE[0]) / length(height, BASE[0]);
+    side.max(y - BASE[1])
+}
+
+/// Five points, by folding the plane into one half of one point (after Inigo Quilez, "2D distance functions").
+fn star(x: f32, y: f32) -> f32 {
+    // Cosine and sine of 36 degrees.
+    const COS: f32 = 0.809_017;
+    const SIN: f32 = 0.587_785_25;
+    let (mut px, mut py) = (x.abs(), -y);
+    let fold = (COS * px - SIN * py).max(0.0) * 2.0;
+    (px, py) = (px - fold * COS, py + fold * SIN);
+    let fold = (-COS * px - SIN * py).max(0.0) * 2.0;
+    (px, py) = (px + fold * COS, py + fold * SIN);
+    (px, py) = (px.abs(), py - 1.0);
+    let (bx, by) = (STAR * SIN, STAR * COS - 1.0);
+    let along = ((px * bx + py * by) / (bx * bx + by * by)).clamp(0.0, 1.0);
+    let side = py * bx - px * by;
+    length(px - bx * along, py - by * along).copysign(side)
+}
+
+/// A square on its corner with two half discs (after Inigo Quilez), scaled to the unit circle.
+fn heart(x: f32, y: f32) -> f32 {
+    const SCALE: f32 = 0.6;
+    let (px, py) = (x.abs() * SCALE, 0.56 - y * SCALE);
+    let signed = if px + py > 1.0 {
+        length(px - 0.25, py - 0.75) - 0.353_553_4
+    } else {
+        let along = 0.5 * (px + py).max(0.0);
+        length(px, py - 1.0).min(length(px - along, py - along)).copysign(px - py)
+    };
+    signed / SCALE
+}

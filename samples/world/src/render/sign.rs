@@ -1,0 +1,73 @@
+//! Words and numbers on plates.
+
+use image::RgbImage;
+
+use crate::script::Sign;
+
+use super::{Size, blend, font, mix, pixels};
+
+/// Samples along each side of a pixel.
+const SAMPLES: u32 = 4;
+/// Strokes are this much wider than a cell on each side, in cells, so that they stay legible when small.
+const BOLD: f32 = 0.1;
+
+/// A plate ready to be put on a picture.
+pub(super) struct Patch {
+    left: usize,
+    top: usize,
+    width: usize,
+    /// Colour and cover of each pixel, row by row.
+    pixels: Vec<([u8; 3], f32)>,
+}
+
+impl Patch {
+    pub(super) fn new(sign: &Sign, size: Size) -> Self {
+        let cell = sign.stroke as f32 * size.short();
+        let columns = font::columns(&sign.text);
+        // One cell of plate on each side of the text.
+        let (width, height) = ((columns + 2) as f32 * cell, (font::HEIGHT + 2) as f32 * cell);
+        let left = sign.centre[0] as f32 * size.width as f32 - width / 2.0;
+        let top = sign.centre[1] as f32 * size.height as f32 - height / 2.0;
+        let across = pixels(left, left + width, size.width);
+        let down = pixels(top, top + height, size.height);
+        let pixel = |column: usize, row: usize| {
+            let (mut plate, mut ink) = (0, 0);
+            for sample in 0..SAMPLES * SAMPLES {
+                let part = |place: u32| (place as f32 + 0.5) / SAMPLES as f32;
+                let x = (column as f32 + part(sample % SAMPLES) - left) / cell;
+                let y = (row as f32 + part(sample / SAMPLES) - top) / cell;
+                if (0.0..(columns + 2) as f32).contains(&x) && (0.0..(font::HEIGHT + 2) as f32).contains(&y) {
+                    plate += 1;
+                    ink += u32::from(inked(&sign.text, x - 1.0, y - 1.0));
+                }
+            }
+            let share = ink as f32 / (plate as f32).max(1.0);
+            let rgb = std::array::from_fn(|channel| mix(sign.plate[channel], sign.ink[channel], share));
+            (rgb, plate as f32 / (SAMPLES * SAMPLES) as f32)
+        };
+        let pixels = down.clone().flat_map(|row| across.clone().map(move |column| (column, row)));
+        Self {
+            left: across.start,
+            top: down.start,
+            width: across.len(),
+            pixels: pixels.map(|(column, row)| pixel(column, row)).collect(),
+        }
+    }
+
+    pub(super) fn draw(&self, picture: &mut RgbImage) {
+        let stride = picture.width() as usize * 3;
+        for (row, line) in self.pixels.chunks_exact(self.width).enumerate() {
+            let start = (self.top + row) * stride + self.left * 3;
+            let levels = picture.as_mut()[start..start + self.width * 3].chunks_exact_mut(3);
+            for (pixel, &(rgb, cover)) in levels.zip(line) {
+                blend(pixel, rgb, cover);
+            }
+        }
+    }
+}
+
+fn inked(text: &str, x: f32, y: f32) -> bool {
+    [(-BOLD, -BOLD), (BOLD, -BOLD), (-BOLD, BOLD), (BOLD, BOLD)]
+        .into_iter()
+        .any(|(right, down)| font::inked(text, (x + right).floor() as i32, (y + down).floor() as i32))
+}

@@ -1,0 +1,70 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+use super::*;
+use crate::dice::Split;
+use crate::script::Wishes;
+use crate::words::{Motion, SIGN_WORDS, Shape};
+
+#[test]
+fn letters_differ_and_are_drawn() {
+    let letters: Vec<String> = ('A'..='Z').chain('0'..='9').map(String::from).collect();
+    let cells = |text: &str| {
+        (0..7).flat_map(|row| (0..5).map(move |column| (column, row))).map(|(column, row)| font::inked(text, column, row)).collect()
+    };
+    for (place, one) in letters.iter().enumerate() {
+        let ink: Vec<bool> = cells(one);
+        assert!(ink.contains(&true), "{one}");
+        for other in &letters[..place] {
+            let differing = ink.iter().zip(cells(other)).filter(|(a, b)| **a != *b).count();
+            assert!(differing >= 2, "{one} and {other}");
+        }
+    }
+    assert!(SIGN_WORDS.iter().all(|word| font::columns(word) <= 29));
+}
+
+#[test]
+fn an_outline_fills_its_diameter_and_stays_within_reach() {
+    for shape in Shape::ALL {
+        let inside = |x: f32, y: f32| shape::distance(shape, x, y) < 0.0;
+        let grid = || (-60..=60).flat_map(|i| (-60..=60).map(move |j| (i as f32 / 40.0, j as f32 / 40.0)));
+        let reached = grid().filter(|&(x, y)| inside(x, y)).map(|(x, y)| (x * x + y * y).sqrt()).fold(0.0, f32::max);
+        assert!((0.9..=shape::REACH).contains(&reached), "{shape:?} reaches {reached}");
+        let share = grid().filter(|&(x, y)| inside(x, y)).count() as f32 / (1600.0 * std::f32::consts::PI);
+        assert!((0.3..=1.05).contains(&share), "{shape:?} covers {share}");
+    }
+}
+
+#[test]
+fn an_object_is_in_the_picture_exactly_during_its_span() {
+    let mut checked = 0;
+    for seed in 0..60 {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 8.0, longest: 12.0 });
+        let renderer = Renderer::new(&script, 96, 96);
+        for object in script.scenes.iter().filter(|scene| scene.sign.is_none() && scene.objects.len() == 1).map(|scene| scene.objects[0]) {
+            let at = |time: f64| {
+                let [x, y] = object.centre(time);
+                // A ring is hollow: look at its left arc.
+                let x = if object.shape == Shape::Ring { x - object.diameter * 0.37 } else { x };
+                renderer.picture(time).get_pixel((x * 96.0) as u32, (y * 96.0) as u32).0
+            };
+            assert_eq!(at(object.span[0]), object.rgb, "seed {seed} {object:?}");
+            assert_eq!(at(object.span[1] - 0.5), object.rgb_at(object.span[1] - 0.5), "seed {seed} {object:?}");
+            if object.span[1] < script.duration {
+                assert_ne!(at(object.span[1]), object.rgb, "seed {seed} {object:?}");
+            }
+            checked += usize::from(object.motion != Motion::Still);
+        }
+    }
+    assert!(checked > 10);
+}
+
+#[test]
+fn the_same_picture_at_another_size_is_the_same_picture() {
+    let script = Script::write(Split::HeldOut, 5, &Wishes::default());
+    let large = Renderer::new(&script, 192, 192).picture(1.0);
+    let small = Renderer::new(&script, 96, 96).picture(1.0);
+    let shrunk = image::imageops::resize(&large, 96, 96, image::imageops::FilterType::Triangle);
+    let difference: u64 =
+        small.as_raw().iter().zip(shrunk.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() / (96 * 96 * 3);
+    assert!(difference <= 3, "mean difference {difference}");
+}

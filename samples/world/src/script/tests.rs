@@ -1,0 +1,66 @@
+use super::*;
+
+fn scripts() -> impl Iterator<Item = Script> {
+    let lengths = [(1.0, 2.0), (3.0, 8.0), (10.0, 60.0)];
+    (0..600).map(move |seed| {
+        let (shortest, longest) = lengths[seed % 3];
+        Script::write(Split::HeldOut, seed as u64, &Wishes { shortest, longest })
+    })
+}
+
+#[test]
+fn scenes_fill_the_clip_and_spans_lie_in_their_scene_on_the_grid() {
+    for script in scripts() {
+        assert_eq!(script.scenes[0].span[0], 0.0);
+        assert_eq!(script.scenes.last().expect("a scene").span[1], script.duration);
+        for pair in script.scenes.windows(2) {
+            assert_eq!(pair[0].span[1], pair[1].span[0]);
+        }
+        for scene in &script.scenes {
+            assert!(scene.span[1] - scene.span[0] >= script.duration.min(3.0));
+            let spans = scene.objects.iter().map(|object| object.span).chain(scene.sign.iter().map(|sign| sign.span));
+            for span in spans {
+                assert!(span[0] >= scene.span[0] && span[1] <= scene.span[1], "{span:?} in {:?}", scene.span);
+                assert!(span[1] - span[0] >= script.duration.min(2.0));
+                assert!(span.iter().all(|time| (time / GRID).fract() == 0.0));
+            }
+        }
+        assert!(!script.sightings().is_empty() || !script.signs().is_empty());
+    }
+}
+
+#[test]
+fn a_pair_is_seen_at_most_twice_with_a_pause_between() {
+    for script in scripts() {
+        for pair in Pair::all() {
+            let spans: Vec<Span> =
+                script.sightings().iter().filter(|seen| seen.pair == pair).map(|seen| seen.span).collect();
+            assert!(spans.len() <= 2, "{pair:?} {spans:?}");
+            assert!(spans.windows(2).all(|two| two[0][1] < two[1][0]), "{pair:?} {spans:?}");
+        }
+        let signs = script.signs();
+        assert!(signs.iter().enumerate().all(|(place, sign)| signs[..place].iter().all(|one| one.text != sign.text)));
+    }
+}
+
+#[test]
+fn the_way_agrees_with_the_motion() {
+    for object in scripts().flat_map(|script| script.scenes).flat_map(|scene| scene.objects) {
+        let [x, y] = [object.to[0] - object.from[0], object.to[1] - object.from[1]];
+        let expected = match object.motion {
+            Motion::Still => x == 0.0 && y == 0.0,
+            Motion::Left => x < -0.2 && y == 0.0,
+            Motion::Right => x > 0.2 && y == 0.0,
+            Motion::Up => x == 0.0 && y < -0.2,
+            Motion::Down => x == 0.0 && y > 0.2,
+        };
+        assert!(expected, "{object:?}");
+    }
+}
+
+#[test]
+fn the_script_survives_json() {
+    let script = Script::write(Split::Train, 3, &Wishes::default());
+    let text = serde_json::to_string(&script).expect("a script is JSON");
+    assert_eq!(serde_json::from_str::<Script>(&text).expect("the same script"), script);
+}
