@@ -132,7 +132,8 @@ pub fn export(folder: &Path, options: &ExportOptions, mut done: impl FnMut(u64))
     let mut written = 0;
     while written < options.clips {
         let seeds = options.seed + written..options.seed + options.clips.min(written + batch);
-        let filmed: Result<Vec<_>, _> = pool.install(|| seeds.into_par_iter().map(|seed| film(seed, options)).collect());
+        let filmed: Result<Vec<_>, _> =
+            pool.install(|| seeds.into_par_iter().map(|seed| film(seed, options)).collect());
         for (mut line, pixels) in filmed? {
             line.offset = offset;
             offset += line.frames as u64;
@@ -205,11 +206,7 @@ pub fn sample_times(duration: f64, fps: f64, most: usize) -> Vec<f64> {
 ///
 /// # Errors
 /// What the encoder or decoder returns.
-pub fn sampled(
-    script: &Script,
-    encoding: &EncodeOptions,
-    times: &[f64],
-) -> Result<Vec<(f64, RgbImage)>, MediaError> {
+pub fn sampled(script: &Script, encoding: &EncodeOptions, times: &[f64]) -> Result<Vec<(f64, RgbImage)>, MediaError> {
     let renderer = Renderer::new(script, encoding.width, encoding.height);
     let mut encoder = Encoder::open(encoding, false)?;
     let mut decoder = Decoder::open()?;
@@ -248,4 +245,58 @@ fn resized(picture: &RgbImage, side: u32) -> Option<Vec<u8>> {
     let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     Resizer::new().resize(&from, &mut to, &how).ok()?;
     Some(to.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+    use super::*;
+
+    #[test]
+    fn sample_times_keep_to_the_rate_and_to_the_most() {
+        assert_eq!(sample_times(2.0, 2.0, 64), [0.0, 0.5, 1.0, 1.5]);
+        assert_eq!(sample_times(2.2, 2.0, 64).len(), 5);
+        for duration in [10.5, 33.0, 60.0, 59.5] {
+            let times = sample_times(duration, 2.0, 64);
+            assert!(times.len() <= 64 && times.iter().all(|&time| time < duration));
+            assert!(duration <= 32.0 || times.len() == 64, "{duration} {}", times.len());
+        }
+    }
+
+    #[test]
+    fn exported_frames_show_the_script_at_their_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ExportOptions {
+            split: Split::HeldOut,
+            seed: 40,
+            clips: 20,
+            wishes: Wishes { shortest: 2.0, longest: 40.0 },
+            questions: 4,
+            size: 96,
+            sample_fps: 2.0,
+            max_frames: 64,
+            jobs: 2,
+        };
+        let mut heard = 0;
+        export(folder.path(), &options, |written| heard = written).unwrap();
+        assert_eq!(heard, 20);
+        let pixels = std::fs::read(folder.path().join("frames.u8")).unwrap();
+        let lines = std::fs::read_to_string(folder.path().join("clips.jsonl")).unwrap();
+        let lines: Vec<ClipLine> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut offset = 0;
+        for (line, seed) in lines.iter().zip(options.seed..) {
+            assert_eq!((line.seed, line.offset, line.times.len()), (seed, offset, line.frames));
+            let script = Script::write(options.split, seed, &options.wishes);
+            let renderer = Renderer::new(&script, 96, 96);
+            for (frame, &time) in pixels.chunks(96 * 96 * 3).skip(offset as usize).zip(&line.times) {
+                let drawn = renderer.picture(time);
+                let difference: u64 = drawn.iter().zip(frame).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+                // What the codec and the resizing lose at worst; another scene or object would be far more.
+                assert!(difference < 8 * 96 * 96 * 3, "seed {seed} at {time}: {difference}");
+            }
+            offset += line.frames as u64;
+        }
+        assert_eq!(pixels.len() as u64, offset * 96 * 96 * 3);
+    }
 }

@@ -9,6 +9,7 @@ use longsight_world::clip;
 use longsight_world::dice;
 use longsight_world::export::{ExportOptions, export};
 use longsight_world::media::EncodeOptions;
+use longsight_world::samples;
 use longsight_world::script::{Script, Wishes};
 
 /// Videos with known truth.
@@ -25,6 +26,12 @@ enum Command {
     Clip(ClipArgs),
     /// Write sampled frames and questions to train on
     Export(ExportArgs),
+    /// Write the demo clips and their questions
+    Samples {
+        /// Folder to write to
+        #[arg(long, default_value = "samples")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -139,6 +146,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 EncodeOptions { width, height, rate: args.fps, crf: args.crf, preset: args.preset, gop: args.gop };
             clip::write(&script, &args.out, &options, args.questions)?;
         }
+        Command::Samples { out } => samples::write(&out)?,
         Command::Export(args) => {
             let options = ExportOptions {
                 split: args.split.into(),

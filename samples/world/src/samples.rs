@@ -1,1 +1,117 @@
-//! The demo clips.
+//! The demo clips, and what to ask about them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clip::encode;
+use crate::dice::Split;
+use crate::media::{EncodeOptions, MediaError};
+use crate::questions::{Kind, ask};
+use crate::script::{Script, Span, Wishes};
+
+/// A clip of the demo.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// File name without its ending.
+    pub name: &'static str,
+    /// Seed in [`Split::HeldOut`].
+    pub seed: u64,
+}
+
+/// The clips of the demo. Their seeds are held out, and were chosen for having scenes, signs and motion of every sort.
+pub const SAMPLES: [Sample; 4] = [
+    Sample { name: "world-1", seed: 1 },
+    Sample { name: "world-2", seed: 2 },
+    Sample { name: "world-3", seed: 3 },
+    Sample { name: "world-4", seed: 4 },
+];
+
+/// Their lengths.
+pub const WISHES: Wishes = Wishes { shortest: 20.0, longest: 45.0 };
+/// Questions about each.
+const QUESTIONS: usize = 16;
+/// Side in pixels, and pictures a second.
+const SIDE: u32 = 256;
+const RATE: (u32, u32) = (12, 1);
+
+/// A question of `questions.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleQuestion {
+    /// File name of the clip.
+    pub clip: String,
+    /// What it asks for.
+    pub kind: Kind,
+    /// The question.
+    pub question: String,
+    /// Empty, or four.
+    pub choices: Vec<String>,
+    /// The right answer.
+    pub expected: String,
+    /// When what the answer is about can be seen.
+    pub spans: Vec<Span>,
+}
+
+/// Why the samples could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    /// A clip could not be encoded.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// A file or folder could not be written.
+    #[error("cannot write {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes the clips and `questions.json` into `folder`.
+///
+/// # Errors
+/// Where a clip or the questions cannot be written.
+pub fn write(folder: &Path) -> Result<(), SamplesError> {
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SamplesError::File { path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(file(folder))?;
+    let options = EncodeOptions { width: SIDE, height: SIDE, rate: RATE, ..EncodeOptions::default() };
+    for sample in SAMPLES {
+        encode(&sample.script(), &folder.join(sample.file()), &options)?;
+    }
+    let path = folder.join("questions.json");
+    let questions: Vec<SampleQuestion> = SAMPLES.iter().flat_map(Sample::questions).collect();
+    let json = serde_json::to_string_pretty(&questions).map_err(io::Error::from).map_err(file(&path))?;
+    std::fs::write(&path, json + "\n").map_err(file(&path))
+}
+
+impl Sample {
+    /// What happens in it.
+    pub fn script(&self) -> Script {
+        Script::write(Split::HeldOut, self.seed, &WISHES)
+    }
+
+    /// Its file name.
+    pub fn file(&self) -> String {
+        format!("{}.mp4", self.name)
+    }
+
+    /// What to ask about it.
+    pub fn questions(&self) -> Vec<SampleQuestion> {
+        let asked = ask(&self.script(), QUESTIONS).into_iter();
+        asked
+            .map(|question| SampleQuestion {
+                clip: self.file(),
+                kind: question.kind,
+                question: question.text,
+                choices: question.choices,
+                expected: question.answer,
+                spans: question.spans,
+            })
+            .collect()
+    }
+}

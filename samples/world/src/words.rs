@@ -19,16 +19,8 @@ pub enum Colour {
 
 impl Colour {
     /// Every colour.
-    pub const ALL: [Self; 8] = [
-        Self::Red,
-        Self::Green,
-        Self::Blue,
-        Self::Yellow,
-        Self::Purple,
-        Self::Orange,
-        Self::White,
-        Self::Cyan,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Red, Self::Green, Self::Blue, Self::Yellow, Self::Purple, Self::Orange, Self::White, Self::Cyan];
 
     /// The English word.
     pub fn word(self) -> &'static str {
@@ -76,16 +68,8 @@ pub enum Shape {
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Self; 8] = [
-        Self::Circle,
-        Self::Square,
-        Self::Triangle,
-        Self::Star,
-        Self::Heart,
-        Self::Cross,
-        Self::Diamond,
-        Self::Ring,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Circle, Self::Square, Self::Triangle, Self::Star, Self::Heart, Self::Cross, Self::Diamond, Self::Ring];
 
     /// The English word.
     pub fn word(self) -> &'static str {

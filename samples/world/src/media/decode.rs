@@ -89,9 +89,8 @@ fn scaler_for(frame: &frame::Video) -> Result<scaling::Context, MediaError> {
         | scaling::Flags::ACCURATE_RND
         | scaling::Flags::FULL_CHR_H_INT
         | scaling::Flags::FULL_CHR_H_INP;
-    let mut scaler =
-        scaling::Context::get(frame.format(), width, height, format::Pixel::RGB24, width, height, flags)
-            .map_err(failed("convert to RGB"))?;
+    let mut scaler = scaling::Context::get(frame.format(), width, height, format::Pixel::RGB24, width, height, flags)
+        .map_err(failed("convert to RGB"))?;
     let full_range = i32::from(frame.color_range() == color::Range::JPEG);
     // SAFETY: the context was just made and is ours alone; `sws_getCoefficients` returns a table that lives as long as
     // the program.

@@ -49,8 +49,7 @@ fn a_file_has_all_its_pictures_at_their_times() {
     write_mp4(&path, &options, pictures).unwrap();
     let mut input = ffmpeg_next::format::input(&path).unwrap();
     let base = f64::from(input.stream(0).unwrap().time_base());
-    let mut times: Vec<f64> =
-        input.packets().map(Result::unwrap).map(|(_, packet)| packet.pts().unwrap() as f64 * base).collect();
+    let mut times: Vec<f64> = input.packets().map(|(_, packet)| packet.pts().unwrap() as f64 * base).collect();
     times.sort_by(f64::total_cmp);
     assert_eq!(times.len(), 40);
     assert!(times.iter().zip(0..).all(|(time, place)| (time - options.time(place)).abs() < 1e-4), "{times:?}");

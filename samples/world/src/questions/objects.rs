@@ -13,7 +13,8 @@ pub(super) const SHAPE: [&str; 3] =
     ["What shape is the {} object?", "Which shape does the {} object have?", "What is the shape of the {} object?"];
 pub(super) const MOTION: [&str; 3] =
     ["Which way does the {} move?", "In which direction does the {} move?", "Where does the {} move to?"];
-const IS_THERE: [&str; 3] = ["Is there {} in the video?", "Can {} be seen in the video?", "Does {} appear in the video?"];
+const IS_THERE: [&str; 3] =
+    ["Is there {} in the video?", "Can {} be seen in the video?", "Does {} appear in the video?"];
 
 /// Groups of one present and one absent thing of the same sort.
 pub(super) fn existence(facts: &Facts, dice: &mut Dice) -> Vec<Group> {
@@ -85,6 +86,9 @@ pub(super) fn shape(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     questions
 }
 
+/// At most so many questions with the same small number as the answer: few things are alike, most counts are 1.
+const ALIKE: usize = 1;
+
 /// Counts of different things. A thing that changes its colour would be two things or one, so then objects are not counted.
 pub(super) fn count(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     let signs = ["How many signs appear in the video?", "How many signs are there in the video?"];
@@ -96,26 +100,33 @@ pub(super) fn count(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     let all = ["How many different objects appear in the video?", "How many different objects are there in the video?"];
     questions.push(counted(dice, &all, "", facts.things.len(), spans_of(facts, |_, _| true)));
     let some = ["How many {} appear in the video?", "How many different {} are there in the video?"];
-    // One shape and one colour that are missing are enough: most answers should not be zero.
-    let (mut shapes, absent) = parted(&Shape::ALL, &facts.shapes());
-    shapes.extend(absent.first().map(|_| *dice.pick(&absent)));
-    for shape in shapes {
+    let mut alike: Vec<Question> = Vec::new();
+    for shape in Shape::ALL {
         let number = facts.things.iter().filter(|thing| thing.pair.shape == shape).count();
         let spans = spans_of(facts, |_, other| other == shape);
         // Seen twice, one star might be counted as two.
         if spans.len() == number {
-            questions.push(counted(dice, &some, shape.plural(), number, spans));
+            alike.push(counted(dice, &some, shape.plural(), number, spans));
         }
     }
-    let (mut colours, absent) = parted(&Colour::ALL, &facts.colours());
-    colours.extend(absent.first().map(|_| *dice.pick(&absent)));
-    for colour in colours {
+    for colour in Colour::ALL {
         let number = facts.things.iter().filter(|thing| thing.pair.colour == colour).count();
         let spans = spans_of(facts, |other, _| other == colour);
         if spans.len() == number {
-            questions.push(counted(dice, &some, &format!("{} objects", colour.word()), number, spans));
+            alike.push(counted(dice, &some, &format!("{} objects", colour.word()), number, spans));
         }
     }
+    dice.shuffle(&mut alike);
+    for answer in ["0.", "1."] {
+        let mut left = ALIKE;
+        alike.retain(|question| {
+            let same = question.answer == answer;
+            let keep = !same || left > 0;
+            left -= usize::from(same && left > 0);
+            keep
+        });
+    }
+    questions.extend(alike);
     questions
 }
 
@@ -125,7 +136,8 @@ fn counted(dice: &mut Dice, wordings: &[&str], what: &str, number: usize, spans:
 
 /// Asked where a thing moves the same way each time it is seen.
 pub(super) fn motion(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
-    let steady = facts.things.iter().filter(|thing| !thing.repainted && thing.motions.windows(2).all(|two| two[0] == two[1]));
+    let steady =
+        facts.things.iter().filter(|thing| !thing.repainted && thing.motions.windows(2).all(|two| two[0] == two[1]));
     steady
         .map(|thing| {
             let answer = thing.motions[0].answer().to_owned();

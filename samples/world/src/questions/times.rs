@@ -44,8 +44,11 @@ pub(super) fn order(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
             if other.span[0] - one.span[0] < APART {
                 continue;
             }
-            let (names, answer) =
-                if dice.chance(50) { ([&one.name, &other.name], "Before.") } else { ([&other.name, &one.name], "After.") };
+            let (names, answer) = if dice.chance(50) {
+                ([&one.name, &other.name], "Before.")
+            } else {
+                ([&other.name, &one.name], "After.")
+            };
             let spans = vec![one.span, other.span];
             let names = names.map(String::as_str);
             questions.push(question(dice, Kind::Order, &wordings, &names, answer.to_owned(), spans));
@@ -56,7 +59,8 @@ pub(super) fn order(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
 
 /// The next object to appear, where it appears alone and nothing else, signs and changes of colour included, begins between.
 pub(super) fn after(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
-    let wordings = ["What appears after the {}?", "What appears next after the {}?", "Which object comes after the {}?"];
+    let wordings =
+        ["What appears after the {}?", "What appears next after the {}?", "Which object comes after the {}?"];
     let mut starts: Vec<f64> = facts.things.iter().flat_map(|thing| thing.spans.iter().map(|span| span[0])).collect();
     starts.extend(facts.signs.iter().map(|sign| sign.span[0]));
     let mut questions = Vec::new();
@@ -64,7 +68,7 @@ pub(super) fn after(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         let start = thing.spans[0][0];
         let Some(next) = starts.iter().copied().filter(|&other| other > start).min_by(f64::total_cmp) else { continue };
         let near = |time: f64| starts.iter().filter(|&&other| (other - time).abs() < APART).count();
-        let following = facts.things.iter().find(|other| other.spans.contains_start(next));
+        let following = facts.things.iter().find(|other| other.spans.iter().any(|span| span[0] == next));
         let Some(following) = following.filter(|other| !other.repainted && near(next) == 1 && near(start) == 1) else {
             continue;
         };
@@ -75,16 +79,6 @@ pub(super) fn after(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         questions.push(question(dice, Kind::After, &wordings, &[&thing.pair.name()], answer, spans));
     }
     questions
-}
-
-trait ContainsStart {
-    fn contains_start(&self, start: f64) -> bool;
-}
-
-impl ContainsStart for [Span] {
-    fn contains_start(&self, start: f64) -> bool {
-        self.iter().any(|span| span[0] == start)
-    }
 }
 
 pub(super) fn duration(facts: &Facts, dice: &mut Dice) -> Vec<Question> {

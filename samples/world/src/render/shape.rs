@@ -3,7 +3,7 @@
 use crate::words::Shape;
 
 /// No outline goes further from the centre than this, in radii.
-pub(super) const REACH: f32 = 1.25;
+pub(super) const REACH: f32 = 1.22;
 
 const SQUARE: f32 = 0.86;
 const ARM: f32 = 0.34;
@@ -12,7 +12,7 @@ const DIAMOND: f32 = 0.70;
 const STAR: f32 = 0.46;
 /// The triangle's corners: tip, and half the base with its height.
 const TIP: f32 = -1.0;
-const BASE: [f32; 2] = [1.02, 0.82];
+const BASE: [f32; 2] = [0.95, 0.72];
 
 /// How far `(x, y)` lies outside `shape`.
 pub(super) fn distance(shape: Shape, x: f32, y: f32) -> f32 {

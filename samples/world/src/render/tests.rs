@@ -9,7 +9,10 @@ use crate::words::{Motion, SIGN_WORDS, Shape};
 fn letters_differ_and_are_drawn() {
     let letters: Vec<String> = ('A'..='Z').chain('0'..='9').map(String::from).collect();
     let cells = |text: &str| {
-        (0..7).flat_map(|row| (0..5).map(move |column| (column, row))).map(|(column, row)| font::inked(text, column, row)).collect()
+        (0..7)
+            .flat_map(|row| (0..5).map(move |column| (column, row)))
+            .map(|(column, row)| font::inked(text, column, row))
+            .collect()
     };
     for (place, one) in letters.iter().enumerate() {
         let ink: Vec<bool> = cells(one);
@@ -40,7 +43,12 @@ fn an_object_is_in_the_picture_exactly_during_its_span() {
     for seed in 0..60 {
         let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 8.0, longest: 12.0 });
         let renderer = Renderer::new(&script, 96, 96);
-        for object in script.scenes.iter().filter(|scene| scene.sign.is_none() && scene.objects.len() == 1).map(|scene| scene.objects[0]) {
+        for object in script
+            .scenes
+            .iter()
+            .filter(|scene| scene.sign.is_none() && scene.objects.len() == 1)
+            .map(|scene| scene.objects[0])
+        {
             let at = |time: f64| {
                 let [x, y] = object.centre(time);
                 // A ring is hollow: look at its left arc.

@@ -27,11 +27,11 @@ pub(super) struct Place {
 pub(super) fn place(dice: &mut Dice, room: Room, motion: Motion, crowd: usize) -> Option<Place> {
     let height = room.0[1] - room.0[0];
     let largest = (if crowd > 1 { 0.38 } else { 0.45_f64 }).min(height / 1.2);
-    let diameter = dice.real(0.25, largest.max(0.26));
+    let diameter = rounded(dice.real(0.25, largest.max(0.26)));
     let margin = diameter / 2.0 * INSIDE;
     let across = [margin, 1.0 - margin];
     let down = [room.0[0] + margin, room.0[1] - margin];
-    let start = [dice.real(across[0], across[1]), dice.real(down[0], down[1])];
+    let start = [rounded(dice.real(across[0], across[1])), rounded(dice.real(down[0], down[1]))];
     let (axis, range, sign) = match motion {
         Motion::Still => return Some(Place { diameter, from: start, to: start }),
         Motion::Left => (0, across, -1.0),
@@ -46,7 +46,8 @@ pub(super) fn place(dice: &mut Dice, room: Room, motion: Motion, crowd: usize) -
     let way = dice.real(SHORTEST_WAY.max(length * 0.45), length);
     let low = dice.real(range[0], range[1] - way);
     let (mut from, mut to) = (start, start);
-    (from[axis], to[axis]) = if sign > 0.0 { (low, low + way) } else { (low + way, low) };
+    (from[axis], to[axis]) =
+        if sign > 0.0 { (rounded(low), rounded(low + way)) } else { (rounded(low + way), rounded(low)) };
     Some(Place { diameter, from, to })
 }
 
@@ -68,7 +69,7 @@ pub(super) fn keeps_apart(one: &Object, others: &[Object]) -> bool {
 /// A sign for `text` and the room it leaves to objects. Without objects it may be anywhere.
 pub(super) fn hang(dice: &mut Dice, text: String, span: Span, alone: bool) -> (Sign, Room) {
     let cells = (text.len() * 6 + 1) as f64;
-    let stroke = dice.real(0.029, 0.038).min(0.97 / cells);
+    let stroke = rounded(dice.real(0.029, 0.038).min(0.97 / cells));
     let (width, height) = (cells * stroke, 9.0 * stroke);
     let x = dice.real(width / 2.0, (1.0 - width / 2.0).max(width / 2.0));
     let [top, bottom] = [height / 2.0 + 0.01, 1.0 - height / 2.0 - 0.01];
@@ -81,5 +82,10 @@ pub(super) fn hang(dice: &mut Dice, text: String, span: Span, alone: bool) -> (S
     let dark: [u8; 3] = std::array::from_fn(|_| dice.between(15, 45) as u8);
     let light: [u8; 3] = std::array::from_fn(|_| dice.between(205, 235) as u8);
     let (ink, plate) = if dice.chance(50) { (dark, light) } else { (light, dark) };
-    (Sign { text, span, centre: [x, y], stroke, ink, plate }, room)
+    (Sign { text, span, centre: [rounded(x), rounded(y)], stroke, ink, plate }, room)
+}
+
+/// Four decimals: a script reads well as JSON and comes back from it unchanged.
+fn rounded(share: f64) -> f64 {
+    (share * 1e4).round() / 1e4
 }

@@ -116,11 +116,10 @@ impl Writer {
         if !self.may_appear(pair, span) {
             return None;
         }
-        let motion =
-            if self.dice.chance(45) { Motion::Still } else { *self.dice.pick(&Motion::ALL[1..]) };
+        let motion = if self.dice.chance(25) { Motion::Still } else { *self.dice.pick(&Motion::ALL[1..]) };
         let place = place(&mut self.dice, room, motion, crowd)?;
         let rgb = self.tint(pair.colour);
-        let repaint = if motion == Motion::Still && self.repaints == 0 && self.dice.chance(8) {
+        let repaint = if motion == Motion::Still && self.repaints == 0 && self.dice.chance(12) {
             self.repaint(pair, span)
         } else {
             None
@@ -211,8 +210,9 @@ impl Writer {
         let grain = self.dice.below(1 << 20) as u32;
         let mut best = ([0; 3], [0; 3], 0);
         for _ in 0..12 {
-            let one = self.muted(45, 175);
-            let other = one.map(|level| (i64::from(level) + self.dice.between(-28, 28)).clamp(30, 190) as u8);
+            let level = self.dice.between(45, 175);
+            let second = level + self.dice.between(-30, 30);
+            let (one, other) = (self.muted(level), self.muted(second));
             let distance = objects
                 .iter()
                 .flat_map(|object| [Some(object.rgb), object.repaint.map(|repaint| repaint.rgb)])
@@ -230,9 +230,9 @@ impl Writer {
         Background { pattern, one: best.0, other: best.1, cells, grain }
     }
 
-    fn muted(&mut self, low: i64, high: i64) -> [u8; 3] {
-        let level = self.dice.between(low, high);
-        std::array::from_fn(|_| (level + self.dice.between(-16, 16)).clamp(0, 255) as u8)
+    /// Nearly the grey of `level`.
+    fn muted(&mut self, level: i64) -> [u8; 3] {
+        std::array::from_fn(|_| (level + self.dice.between(-14, 14)).clamp(20, 200) as u8)
     }
 }
 
