@@ -15,7 +15,7 @@ use crate::dice::{Dice, Split};
 use crate::media::{Decoder, EncodeOptions, Encoder, MediaError};
 use crate::questions::{Kind, ask, prompt_text};
 use crate::render::Renderer;
-use crate::script::{Script, Span, Wishes};
+use crate::script::{Scene, Script, Span, Wishes};
 
 /// The stream of choices encoding is drawn from.
 const PURPOSE: u8 = 2;
@@ -64,6 +64,8 @@ pub struct ClipLine {
     pub duration: f64,
     /// Its seed.
     pub seed: u64,
+    /// What happens, for training that looks at single frames.
+    pub scenes: Vec<Scene>,
     /// What to ask.
     pub questions: Vec<ExportedQuestion>,
 }
@@ -176,6 +178,7 @@ fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), Expor
         duration: script.duration,
         seed,
         questions: questions.collect(),
+        scenes: script.scenes,
     };
     Ok((line, pixels))
 }
