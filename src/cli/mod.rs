@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod scenes;
 mod time;
+mod video;
 mod wait;
 
 pub use failure::{Failure, Kind};
