@@ -1,1 +1,10 @@
-//! (being built)
+//! How fast, how right? The protocols of `longsight bench`: each checks its answers before it times them, and gives a
+//! report that can be printed as a table or as JSON.
+
+mod questions;
+mod scores;
+mod world;
+
+pub use questions::{Checked, Expected, check_questions};
+pub use scores::{Share, iou, right};
+pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};

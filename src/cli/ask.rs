@@ -7,7 +7,7 @@ use super::{Context, model_dir, output, parse_time, progress, wait};
 use crate::decode::Limits;
 use crate::evidence::Status;
 use crate::recipe::{self, Options};
-use crate::run::{self, Answer, Cancel, Event, Model, PlanError, Question, RunError};
+use crate::run::{self, Answer, Cancel, Event, Job, Model, PlanError, Question, RunError};
 use longsight_models::LoadOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -163,7 +163,6 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         return Err(Failure::new(Kind::Usage, "a question is empty"));
     }
     let mut options = args.pipeline.options()?;
-    options.evidence.require = options.evidence.require.or(args.require_evidence.then_some(true));
     if args.require_evidence {
         options.evidence.require = Some(true);
     }
@@ -175,9 +174,9 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let model = args.model.load()?;
     let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
     let questions: Vec<Question> = args.questions.iter().map(question).collect();
-    let pipeline = (args.pipeline.pipeline.as_str(), &options);
-    let answers =
-        run::ask(&model, input.video, &facts, &questions, pipeline, cancel, &mut |event| progress.show(&event))?;
+    let pipeline = &args.pipeline.pipeline;
+    let job = Job { facts: &facts, questions: &questions, pipeline, options: &options, blind: false };
+    let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
     for answer in &answers {
         if context.json { output::json(answer)? } else { print(answer, answers.len() > 1, context) }

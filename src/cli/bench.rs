@@ -1,11 +1,160 @@
-//! `longsight bench` (being built)
+//! `longsight bench WHAT`: measured on this machine, by protocols that check their answers.
 
-use super::{Context, failure::Result};
+use super::ask::ModelArgs;
+use super::failure::{Failure, Kind, Result};
+use super::{Context, output, wait};
+use crate::bench::{self, Checked, Expected, Share, Timed, WorldBench, WorldReport};
+use crate::run::Cancel;
+use longsight_world::dice::Split;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `longsight bench`.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
 
-pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+/// What to measure.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum What {
+    /// Questions with expected answers, from a JSON file beside its clips
+    Questions(Questions),
+    /// Accuracy on generated videos, by kind of question, with and without looking
+    World(World),
+}
+
+/// Arguments of `longsight bench questions`.
+#[derive(Debug, Clone, clap::Args)]
+struct Questions {
+    /// `[{"clip","kind","question","choices","expected"}]`
+    file: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Arguments of `longsight bench world`.
+#[derive(Debug, Clone, clap::Args)]
+struct World {
+    /// Which seeds: training has never seen those held out
+    #[arg(long, default_value = "held-out", value_parser = split)]
+    split: Split,
+    /// The first seed
+    #[arg(long, default_value_t = 1_000_000)]
+    seed: u64,
+    /// How many clips
+    #[arg(long, default_value_t = 200)]
+    clips: u64,
+    /// Shortest clip in seconds
+    #[arg(long, default_value_t = 10.0)]
+    seconds_min: f64,
+    /// Longest clip in seconds
+    #[arg(long, default_value_t = 60.0)]
+    seconds_max: f64,
+    /// The most questions about each clip
+    #[arg(long, default_value_t = 12)]
+    questions: usize,
+    /// Leave out the blind baseline
+    #[arg(long)]
+    no_blind: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+fn split(text: &str) -> std::result::Result<Split, String> {
+    match text {
+        "held-out" => Ok(Split::HeldOut),
+        "train" => Ok(Split::Train),
+        _ => Err("a split is held-out or train".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (what, context) = (args.what.clone(), context.clone());
+    wait::run(None, move |cancel| match &what {
+        What::Questions(args) => questions(args, &context, &cancel),
+        What::World(args) => world(args, &context, &cancel),
+    })
+}
+
+fn questions(args: &Questions, context: &Context, cancel: &Cancel) -> Result {
+    let wrong = |error: &dyn std::fmt::Display| Failure::new(Kind::Input, format!("{}: {error}", args.file.display()));
+    let text = std::fs::read_to_string(&args.file).map_err(|error| wrong(&error))?;
+    let expected: Vec<Expected> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let folder = args.file.parent().unwrap_or(Path::new("."));
+    let model = args.model.load()?;
+    let mut clip = String::new();
+    let mut show = |checked: &Checked| {
+        if context.json {
+            return;
+        }
+        if clip != checked.answer.video.path {
+            clip.clone_from(&checked.answer.video.path);
+            output::text(&clip);
+        }
+        let verdict = if checked.pass { "pass" } else { "FAIL" };
+        let expected = if checked.pass { String::new() } else { format!("   expected: {}", checked.expected) };
+        output::text(&format!("  {verdict}  {}  ->  {}{expected}", checked.answer.question, checked.answer.answer));
+    };
+    let checked = bench::check_questions(&model, folder, &expected, cancel, &mut show)?;
+    if context.json {
+        return output::json(&checked);
+    }
+    let passed = Share::new(checked.iter().filter(|checked| checked.pass).count(), checked.len());
+    output::text(&format!("{} of {} answers are as expected", passed.hits, passed.of));
+    Ok(())
+}
+
+fn world(args: &World, context: &Context, cancel: &Cancel) -> Result {
+    let model = args.model.load()?;
+    let bench = WorldBench {
+        split: args.split,
+        seed: args.seed,
+        clips: args.clips,
+        seconds: (args.seconds_min, args.seconds_max),
+        questions: args.questions,
+        blind: !args.no_blind,
+    };
+    let report = bench::world(&model, &bench, cancel, &mut |done| {
+        if done % 10 == 0 {
+            output::note(context, &format!("{done} of {} clips", args.clips));
+        }
+    })
+    .map_err(|error| Failure::new(Kind::Internal, format!("{error:#}")))?;
+    if context.json { output::json(&report) } else { print(&report) }
+}
+
+fn print(report: &WorldReport) -> Result {
+    let share =
+        |share: &Share| format!("{:5.1} % ({:.1} - {:.1})", share.share * 100.0, share.low * 100.0, share.high * 100.0);
+    output::text(&format!("{} clips; 95 % intervals in brackets", report.clips));
+    output::text(&format!(
+        "{:<10} {:>5}  {:<22} {:<22} {:<22}",
+        "kind", "asked", "right", "blind", "most frequent answer"
+    ));
+    for row in &report.kinds {
+        let blind = row.sides.blind.as_ref().map_or_else(|| "-".to_owned(), share);
+        let name = serde_json::to_value(row.kind).map_err(|error| Failure::new(Kind::Internal, error))?;
+        output::text(&format!(
+            "{:<10} {:>5}  {:<22} {:<22} {:<22}",
+            name.as_str().unwrap_or_default(),
+            row.sides.seeing.of,
+            share(&row.sides.seeing),
+            blind,
+            share(&row.sides.majority)
+        ));
+    }
+    let timed = |name: &str, timed: &Timed| {
+        output::text(&format!(
+            "when, {name}: mean IoU {:.3} ± {:.3}, R@0.5 {}, R@0.7 {} ({} questions)",
+            timed.mean_iou,
+            timed.mean_iou_margin,
+            share(&timed.recall_50),
+            share(&timed.recall_70),
+            timed.of
+        ));
+    };
+    timed("seeing", &report.when);
+    report.when_blind.iter().for_each(|blind| timed("blind", blind));
     Ok(())
 }

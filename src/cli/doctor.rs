@@ -1,6 +1,7 @@
 //! `longsight doctor`: what will work on this machine.
 
 use super::{Context, failure::Result, model_dir, output};
+use crate::decode::{Library, decoder_of, library};
 use serde::Serialize;
 
 /// Arguments of `longsight doctor`.
@@ -24,9 +25,8 @@ struct Report {
 
 #[derive(Debug, Serialize)]
 struct Ffmpeg {
-    libavcodec: String,
-    libavformat: String,
-    license: String,
+    #[serde(flatten)]
+    library: Library,
     decoders: Vec<Decoder>,
 }
 
@@ -41,7 +41,6 @@ struct Cpu {
     brand: String,
     threads: usize,
     features: Vec<&'static str>,
-    kernels: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,7 +49,7 @@ struct Gpu {
     reason: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Memory {
     total_bytes: u64,
     available_bytes: u64,
@@ -83,38 +82,32 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result {
 
 fn examine() -> Report {
     let mut problems = Vec::new();
-    let decoders = crate::decode::decoders(&CODECS);
+    let decoders = CODECS.map(decoder_of);
     for (codec, decoder) in CODECS.iter().zip(&decoders) {
         if decoder.is_none() && *codec != "vvc" {
             problems.push(format!("FFmpeg has no decoder for {codec}; files of it will be refused"));
         }
     }
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    system.refresh_cpu_all();
+    let system = System::read();
     let bundled = model_dir::resolve(model_dir::BUNDLED);
     if let Err(failure) = &bundled {
         problems.push(format!("{} ({})", failure.message, failure.hint));
     }
     let here = std::env::current_dir().unwrap_or_default();
-    let (libavcodec, libavformat, license) = crate::decode::versions();
     Report {
         schema: "longsight.doctor/1",
         version: env!("CARGO_PKG_VERSION"),
         ffmpeg: Ffmpeg {
-            libavcodec,
-            libavformat,
-            license,
+            library: library(),
             decoders: CODECS.iter().zip(decoders).map(|(codec, decoder)| Decoder { codec, decoder }).collect(),
         },
         cpu: Cpu {
-            brand: system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default(),
+            brand: system.brand,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             features: cpu_features(),
-            kernels: longsight_kernels::level().to_string(),
         },
         gpu: Gpu { usable: false, reason: "this build runs on the CPU" },
-        memory: Memory { total_bytes: system.total_memory(), available_bytes: system.available_memory() },
+        memory: system.memory,
         disk: Disk { available_bytes: free_space(&here), path: here.display().to_string() },
         model: Model {
             bundled: bundled.ok().map(|path| path.display().to_string()),
@@ -124,9 +117,28 @@ fn examine() -> Report {
     }
 }
 
+/// What the system says of itself; empty where it says nothing.
+#[derive(Default)]
+struct System {
+    brand: String,
+    memory: Memory,
+}
+
+impl System {
+    fn read() -> Self {
+        let Ok(mut system) = sysinfo::System::new() else { return Self::default() };
+        system.refresh_memory();
+        system.refresh_cpu_all();
+        Self {
+            brand: system.cpus().first().map(|cpu| cpu.brand().trim().to_owned()).unwrap_or_default(),
+            memory: Memory { total_bytes: system.total_memory(), available_bytes: system.available_memory() },
+        }
+    }
+}
+
 /// Free bytes on the disk that holds `path`: the disk with the longest mount point above it.
 fn free_space(path: &std::path::Path) -> Option<u64> {
-    let disks = sysinfo::Disks::new_with_refreshed_list();
+    let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
     let above = disks.iter().filter(|disk| path.starts_with(disk.mount_point()));
     above.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
 }
@@ -154,7 +166,10 @@ fn print(report: &Report) {
     const GIB: f64 = (1u64 << 30) as f64;
     let line = |name: &str, value: &str| output::text(&format!("{name:<10} {value}"));
     line("longsight", report.version);
-    line("ffmpeg", &format!("libavcodec {}, libavformat {}", report.ffmpeg.libavcodec, report.ffmpeg.libavformat));
+    line(
+        "ffmpeg",
+        &format!("libavcodec {}, libavformat {}", report.ffmpeg.library.libavcodec, report.ffmpeg.library.libavformat),
+    );
     let (able, unable): (Vec<&Decoder>, Vec<&Decoder>) =
         report.ffmpeg.decoders.iter().partition(|decoder| decoder.decoder.is_some());
     let names = |list: &[&Decoder]| list.iter().map(|decoder| decoder.codec).collect::<Vec<_>>().join(", ");
@@ -164,7 +179,6 @@ fn print(report: &Report) {
     }
     line("cpu", &format!("{}, {} threads", report.cpu.brand, report.cpu.threads));
     line("features", &report.cpu.features.join(", "));
-    line("kernels", &report.cpu.kernels);
     line("gpu", report.gpu.reason);
     let (free, total) = (report.memory.available_bytes as f64 / GIB, report.memory.total_bytes as f64 / GIB);
     line("memory", &format!("{free:.1} GiB free of {total:.1} GiB"));

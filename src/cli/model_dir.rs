@@ -79,7 +79,7 @@ fn bundled() -> Option<PathBuf> {
 }
 
 /// `HF_HUB_CACHE`, or `hub` below `HF_HOME`, `XDG_CACHE_HOME/huggingface` or `~/.cache/huggingface`.
-fn hub_cache() -> PathBuf {
+pub(super) fn hub_cache() -> PathBuf {
     let path = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = path("HF_HUB_CACHE") {
         return cache;

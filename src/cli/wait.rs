@@ -17,7 +17,8 @@ pub(super) fn run<T: Send + 'static>(
     work: impl FnOnce(Cancel) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let internal = |error: &dyn std::fmt::Display| Failure::new(Kind::Internal, error);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
     let cancel = Cancel::default();
     let result = runtime.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())

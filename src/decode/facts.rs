@@ -1,7 +1,8 @@
 //! What every result says about the video it came from.
 
 use super::open::Video;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -14,7 +15,7 @@ const PIECE_BYTES: u64 = 1 << 20;
 const PIECES: u64 = 32;
 
 /// The `video` object of every JSON result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VideoFacts {
     /// As the user gave it
     pub path: String,

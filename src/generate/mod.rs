@@ -5,7 +5,9 @@
 use crate::prompt::{PromptError, TextStream, Tokenizer};
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
-use longsight_models::{Attention, Dense, GrowingCache, KvCache, Logits, ModelError, Sequence, VisualTokens, Vlm, Want};
+use longsight_models::{
+    Attention, Dense, GrowingCache, KvCache, Logits, ModelError, Sequence, VisualTokens, Vlm, Want,
+};
 use std::ops::Range;
 
 /// Rows of a prompt that are run at once. At the released 8B model's widths a row takes about 150 KB inside a layer,

@@ -19,6 +19,21 @@ pub struct Question {
     pub choices: Vec<String>,
 }
 
+/// What is asked of a video, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The video
+    pub facts: &'a VideoFacts,
+    /// The questions, which share one reading of it
+    pub questions: &'a [Question],
+    /// The pipeline's name
+    pub pipeline: &'a str,
+    /// Its settings, flags included
+    pub options: &'a Options,
+    /// Grey pictures in place of the video's: what a benchmark's answers are worth without looking
+    pub blind: bool,
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -68,19 +83,18 @@ struct Seen {
 pub fn ask(
     model: &Model,
     video: Video,
-    facts: &VideoFacts,
-    questions: &[Question],
-    (pipeline, options): (&str, &Options),
+    job: &Job<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Answer>, RunError> {
-    let (plan, planned) = Plan::resolve(pipeline, options, video.info(), model.vlm())?;
-    let seen = look(model, video, facts, &plan, planned, cancel, sink)?;
+    let (plan, planned) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm())?;
+    let mut seen = look(model, video, job, &plan, cancel, sink)?;
+    seen.warnings.splice(0..0, planned);
     let mut session = Session::new(model.vlm(), &seen.tokens);
-    let mut answers = Vec::with_capacity(questions.len());
-    for (number, question) in questions.iter().enumerate() {
-        sink(Event::Asking { question: number, of: questions.len() });
-        answers.push(answer(model, &mut session, facts, question, &plan, &seen, cancel, sink)?);
+    let mut answers = Vec::with_capacity(job.questions.len());
+    for (number, question) in job.questions.iter().enumerate() {
+        sink(Event::Asking { question: number, of: job.questions.len() });
+        answers.push(answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?);
     }
     Ok(answers)
 }
@@ -89,9 +103,8 @@ pub fn ask(
 fn look(
     model: &Model,
     video: Video,
-    facts: &VideoFacts,
+    job: &Job<'_>,
     plan: &Plan,
-    mut warnings: Vec<String>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Seen, RunError> {
@@ -111,11 +124,14 @@ fn look(
         let waiting = Instant::now();
         let next = if frames.len() as u64 == plan.decode.max_frames { None } else { stream.next() };
         timing.decode += waiting.elapsed().as_secs_f64();
-        let Some(frame) = next else { break };
+        let Some(mut frame) = next else { break };
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
         frames.push(FrameRef::from(&frame));
+        if job.blind {
+            frame.image.fill(127);
+        }
         let encoding = Instant::now();
         encoder.push(frame)?;
         timing.vision += encoding.elapsed().as_secs_f64();
@@ -124,13 +140,13 @@ fn look(
     let report = stream.finish()?;
     if frames.is_empty() {
         let (from, to) = (plan.decode.from, plan.decode.to.unwrap_or(f64::INFINITY));
-        return Err(RunError::NothingSeen { path: facts.path.clone(), from, to });
+        return Err(RunError::NothingSeen { path: job.facts.path.clone(), from, to });
     }
     let encoding = Instant::now();
     let tokens = encoder.finish()?;
     timing.vision += encoding.elapsed().as_secs_f64();
     timing.total = start.elapsed().as_secs_f64();
-    warnings.extend(report.warnings.iter().map(ToString::to_string));
+    let warnings = report.warnings.iter().map(ToString::to_string).collect();
     let coverage = cover(&report, &frames, tokens.len());
     Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing })
 }
@@ -211,7 +227,8 @@ fn wording(question: &Question) -> String {
 
 /// The choice that an answer names: by its letter (`B`, `B.`, `(B) blue`), or by its whole text.
 fn choice(answer: &str, choices: &[String]) -> Option<String> {
-    let label = |choice: &str| choice.split(['.', ')', ':', ' ']).next().unwrap_or_default().trim_start_matches('(').to_owned();
+    let label =
+        |choice: &str| choice.split(['.', ')', ':', ' ']).next().unwrap_or_default().trim_start_matches('(').to_owned();
     let first = answer.trim_start_matches('(').split(['.', ')', ':', ' ', ',', '\n']).next().unwrap_or_default();
     let by_label = choices.iter().find(|choice| !first.is_empty() && label(choice).eq_ignore_ascii_case(first));
     let body = |choice: &str| choice.split_once(['.', ')', ':']).map_or(choice, |(_, body)| body).trim().to_lowercase();

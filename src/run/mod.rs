@@ -14,8 +14,8 @@ mod model;
 mod plan;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
-pub use ask::{Question, RunError, ask};
+pub use ask::{Job, Question, RunError, ask};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
-pub use model::Model;
+pub use model::{LoadError, Model};
 pub use plan::{DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};

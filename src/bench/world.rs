@@ -1,0 +1,183 @@
+//! The generated world: accuracy by kind of question, the overlap of "when", and the same without looking.
+
+use super::questions::ask_file;
+use super::{Share, iou, right};
+use crate::evidence::spans_in;
+use crate::run::{Cancel, Model, Question, RunError};
+use longsight_models::Span;
+use longsight_world::clip::encode;
+use longsight_world::dice::Split;
+use longsight_world::media::EncodeOptions;
+use longsight_world::questions::{self, Kind};
+use longsight_world::script::{Script, Wishes};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What to measure on.
+#[derive(Debug, Clone)]
+pub struct WorldBench {
+    /// Which seeds; training never saw those of `HeldOut`
+    pub split: Split,
+    /// The first
+    pub seed: u64,
+    /// How many clips
+    pub clips: u64,
+    /// Shortest and longest clip in seconds
+    pub seconds: (f64, f64),
+    /// The most questions about each
+    pub questions: usize,
+    /// Ask again with grey pictures
+    pub blind: bool,
+}
+
+/// Looking, and not looking.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Sides {
+    /// With the pictures
+    pub seeing: Share,
+    /// With grey pictures, if that was asked for
+    pub blind: Option<Share>,
+    /// Always giving the most frequent right answer of the kind
+    pub majority: Share,
+}
+
+/// One kind of question.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct KindScore {
+    /// Which
+    pub kind: Kind,
+    /// How many were right
+    #[serde(flatten)]
+    pub sides: Sides,
+}
+
+/// "When" questions about things that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Timed {
+    /// How many
+    pub of: usize,
+    /// Mean intersection over union
+    pub mean_iou: f64,
+    /// Half of its 95 % interval
+    pub mean_iou_margin: f64,
+    /// From 0.5 on
+    pub recall_50: Share,
+    /// From 0.7 on
+    pub recall_70: Share,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorldReport {
+    /// `longsight.bench.world/1`
+    pub schema: &'static str,
+    /// Clips asked about
+    pub clips: u64,
+    /// By kind, in the world's order
+    pub kinds: Vec<KindScore>,
+    /// "When" with the pictures
+    pub when: Timed,
+    /// "When" without
+    pub when_blind: Option<Timed>,
+}
+
+/// One question's outcome.
+struct Outcome {
+    kind: Kind,
+    expected: String,
+    right: bool,
+    iou: Option<f64>,
+}
+
+/// Films each clip, asks about it, and counts. `done` hears the number of clips finished.
+///
+/// # Errors
+/// When a clip cannot be filmed or asked about.
+pub fn world(
+    model: &Model,
+    bench: &WorldBench,
+    cancel: &Cancel,
+    done: &mut dyn FnMut(u64),
+) -> Result<WorldReport, anyhow::Error> {
+    let folder = tempfile::tempdir()?;
+    let (mut seeing, mut blind) = (Vec::new(), Vec::new());
+    let wishes = Wishes { shortest: bench.seconds.0, longest: bench.seconds.1 };
+    for number in 0..bench.clips {
+        let script = Script::write(bench.split, bench.seed + number, &wishes);
+        let path = folder.path().join("clip.mp4");
+        encode(&script, &path, &EncodeOptions { preset: "veryfast".to_owned(), ..EncodeOptions::default() })?;
+        let asked = questions::ask(&script, bench.questions);
+        seeing.extend(outcomes(model, &path, &asked, false, cancel)?);
+        if bench.blind {
+            blind.extend(outcomes(model, &path, &asked, true, cancel)?);
+        }
+        done(number + 1);
+    }
+    let blind = bench.blind.then_some(blind);
+    Ok(WorldReport {
+        schema: "longsight.bench.world/1",
+        clips: bench.clips,
+        kinds: by_kind(&seeing, blind.as_deref()),
+        when: timed(&seeing),
+        when_blind: blind.as_deref().map(timed),
+    })
+}
+
+fn outcomes(
+    model: &Model,
+    path: &std::path::Path,
+    asked: &[questions::Question],
+    blind: bool,
+    cancel: &Cancel,
+) -> Result<Vec<Outcome>, RunError> {
+    let ask = |one: &questions::Question| Question { text: one.text.clone(), choices: one.choices.clone() };
+    let texts: Vec<Question> = asked.iter().map(ask).collect();
+    let answers = ask_file(model, path, &texts, blind, cancel)?;
+    let outcome = |(one, answer): (&questions::Question, crate::run::Answer)| {
+        let truth: Vec<Span> = one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
+        Outcome {
+            kind: one.kind,
+            expected: one.answer.clone(),
+            right: right(one.kind, &answer.answer, &one.answer),
+            iou: (one.kind == Kind::When).then(|| iou(&spans_in(&answer.answer), &truth)),
+        }
+    };
+    Ok(asked.iter().zip(answers).map(outcome).collect())
+}
+
+fn by_kind(seeing: &[Outcome], blind: Option<&[Outcome]>) -> Vec<KindScore> {
+    let mut kinds: Vec<Kind> = seeing.iter().map(|outcome| outcome.kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    let share = |outcomes: &[Outcome], kind: Kind| {
+        let of = outcomes.iter().filter(|outcome| outcome.kind == kind);
+        Share::new(of.clone().filter(|outcome| outcome.right).count(), of.count())
+    };
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for outcome in seeing.iter().filter(|outcome| outcome.kind == kind) {
+                *counts.entry(&outcome.expected).or_default() += 1;
+            }
+            let majority = Share::new(counts.values().copied().max().unwrap_or(0), counts.values().sum());
+            let sides = Sides { seeing: share(seeing, kind), blind: blind.map(|blind| share(blind, kind)), majority };
+            KindScore { kind, sides }
+        })
+        .collect()
+}
+
+fn timed(outcomes: &[Outcome]) -> Timed {
+    let ious: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.iou).collect();
+    let (of, n) = (ious.len(), ious.len().max(1) as f64);
+    let mean_iou = ious.iter().sum::<f64>() / n;
+    let variance = ious.iter().map(|iou| (iou - mean_iou).powi(2)).sum::<f64>() / n;
+    let recall = |least: f64| Share::new(ious.iter().filter(|&&iou| iou >= least).count(), of);
+    Timed {
+        of,
+        mean_iou,
+        mean_iou_margin: 1.96 * (variance / n).sqrt(),
+        recall_50: recall(0.5),
+        recall_70: recall(0.7),
+    }
+}
