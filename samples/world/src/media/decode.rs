@@ -95,7 +95,7 @@ fn scaler_for(frame: &frame::Video) -> Result<scaling::Context, MediaError> {
     // SAFETY: the context was just made and is ours alone; `sws_getCoefficients` returns a table that lives as long as
     // the program.
     let status = unsafe {
-        let table = ffi::sws_getCoefficients(ffi::SWS_CS_ITU709 as i32);
+        let table = ffi::sws_getCoefficients(ffi::SWS_CS_ITU709);
         ffi::sws_setColorspaceDetails(scaler.as_mut_ptr(), table, full_range, table, 1, 0, 1 << 16, 1 << 16)
     };
     if status < 0 {

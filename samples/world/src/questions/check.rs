@@ -79,8 +79,7 @@ impl Viewer {
             Mention::Sign(text) => look.sign.as_ref() == Some(text),
         };
         let mut spans: Vec<Span> = Vec::new();
-        for (step, look) in self.0.iter().enumerate().filter(|(_, look)| seen(look)) {
-            let _ = look;
+        for (step, _) in self.0.iter().enumerate().filter(|(_, look)| seen(look)) {
             let (start, end) = (step as f64 * GRID, (step + 1) as f64 * GRID);
             match spans.last_mut() {
                 Some(last) if last[1] == start => last[1] = end,

@@ -19,14 +19,14 @@ pub(super) fn choice(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         if let Some((colour, spans)) = facts.only_colour(shape) {
             let wrong = others(dice, &Colour::ALL, colour).iter().map(|colour| colour.word().to_owned()).collect();
             let text = format!("What colour is the {}?", shape.word());
-            questions.push(of_four(dice, text, colour.word(), wrong, spans));
+            questions.push(of_four(dice, &text, colour.word(), wrong, spans));
         }
     }
     for colour in facts.colours() {
         if let Some((shape, spans)) = facts.only_shape(colour) {
             let wrong = others(dice, &Shape::ALL, shape).iter().map(|shape| shape.word().to_owned()).collect();
             let text = format!("What shape is the {} object?", colour.word());
-            questions.push(of_four(dice, text, shape.word(), wrong, spans));
+            questions.push(of_four(dice, &text, shape.word(), wrong, spans));
         }
     }
     if let [sign] = facts.signs.as_slice() {
@@ -37,12 +37,12 @@ pub(super) fn choice(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
                 wrong.push(text);
             }
         }
-        questions.push(of_four(dice, "What does the sign say?".to_owned(), &sign.text, wrong, vec![sign.span]));
+        questions.push(of_four(dice, "What does the sign say?", &sign.text, wrong, vec![sign.span]));
     }
     for thing in facts.things.iter().filter(|thing| !thing.repainted && thing.spans.len() == 1) {
         let text = format!("Which way does the {} move?", thing.pair.name());
         let wrong = others(dice, &Motion::ALL, thing.motions[0]).iter().map(|&motion| way(motion)).collect();
-        questions.push(of_four(dice, text, &way(thing.motions[0]), wrong, thing.spans.clone()));
+        questions.push(of_four(dice, &text, &way(thing.motions[0]), wrong, thing.spans.clone()));
     }
     questions.extend(present(facts, dice));
     questions.extend(first(facts, dice));
@@ -62,7 +62,7 @@ fn present(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
             }
         }
         let right = with_article(&thing.pair.name());
-        questions.push(of_four(dice, "Which of these is in the video?".to_owned(), &right, wrong, thing.spans.clone()));
+        questions.push(of_four(dice, "Which of these is in the video?", &right, wrong, thing.spans.clone()));
     }
     questions
 }
@@ -80,7 +80,7 @@ fn first(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         dice.shuffle(&mut later);
         let wrong = later[..3].iter().map(|other| format!("the {}", other.name)).collect();
         let right = format!("the {}", item.name);
-        questions.push(of_four(dice, "Which of these appears first?".to_owned(), &right, wrong, vec![item.span]));
+        questions.push(of_four(dice, "Which of these appears first?", &right, wrong, vec![item.span]));
     }
     questions
 }
@@ -108,19 +108,19 @@ fn when(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         if spans.len() == 4 {
             let text = times::WHEN[0].replacen("{}", &name, 1);
             let wrong = spans[1..].iter().map(|&span| words(span)).collect();
-            questions.push(of_four(dice, text, &words(right), wrong, vec![right]));
+            questions.push(of_four(dice, &text, &words(right), wrong, vec![right]));
         }
     }
     questions
 }
 
-fn of_four(dice: &mut Dice, text: String, right: &str, mut wrong: Vec<String>, spans: Vec<Span>) -> Question {
+fn of_four(dice: &mut Dice, text: &str, right: &str, mut wrong: Vec<String>, spans: Vec<Span>) -> Question {
     let place = dice.below(LETTERS.len());
     wrong.truncate(LETTERS.len() - 1);
     wrong.insert(place, right.to_owned());
     let choices = LETTERS.iter().zip(wrong).map(|(letter, choice)| format!("{letter}. {choice}")).collect();
     let answer = format!("{}.", LETTERS[place]);
-    Question { choices, ..question(dice, Kind::Choice, &[&text], &[], answer, spans) }
+    Question { choices, ..question(dice, Kind::Choice, &[text], &[], answer, spans) }
 }
 
 /// Three of `all` that are not `right`.
