@@ -13,6 +13,7 @@ mod model_dir;
 mod output;
 mod progress;
 mod scenes;
+mod schemas;
 mod time;
 mod video;
 mod wait;
@@ -20,6 +21,7 @@ mod wait;
 pub use failure::{Failure, Kind};
 pub use model::ComputeDtype;
 pub use model_dir::resolve;
+pub use schemas::schemas;
 pub use time::parse_time;
 
 use clap::{Parser, Subcommand};

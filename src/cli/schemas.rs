@@ -1,9 +1,9 @@
-//! JSON schemas of everything that `--json` prints, generated from the types that are printed.
+//! JSON schemas of what `--json` prints, generated from the types that are printed.
 
 use schemars::{Schema, schema_for};
 
-/// Name (a file in `schemas/`) and schema. `tests/it/schemas.rs` holds the committed files to this.
+/// File name in `schemas/` (without its ending) and schema; a test holds the committed files to this.
 #[must_use]
-pub fn all() -> Vec<(&'static str, Schema)> {
+pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![("answer", schema_for!(crate::run::Answer))]
 }

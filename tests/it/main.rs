@@ -5,5 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ask;
 mod frames;
 mod hostile;
+mod schemas;

@@ -13,11 +13,14 @@ from data import Clips, Packer, pack
 from model import Tiny
 
 
+EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
+
+
 def batches(sources, packer, size, per_clip, seed, stop):
     """Endless batches of clips of like length, made on one thread ahead of the training."""
     rng = random.Random(seed)
     while not stop.is_set():
-        order = [(clips, row) for clips in sources for row in clips.rows]
+        order = [(clips, row) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
         rng.shuffle(order)
         for start in range(0, len(order), size * 16):
             group = sorted(order[start:start + size * 16], key=lambda cr: cr[1]["frames"])
@@ -143,13 +146,25 @@ def main():
     ap.add_argument("--rate", type=float, default=2e-3)
     ap.add_argument("--decay", type=float, default=0.35, help="share of the time over which the rate falls to zero")
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--processes", type=int, default=2, help="one thread each: faster on a CPU than threads in one process")
     a = ap.parse_args()
+    if a.processes == 1:
+        return train(0, a)
+    torch.multiprocessing.spawn(train, (a,), nprocs=a.processes)
+
+
+def train(rank, a):
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29521")
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=a.processes)
+    torch.set_num_threads(max(1, os.cpu_count() // a.processes))
+    a.batch //= a.processes
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
     packer = Packer(Tokenizer.from_file(a.tokenizer))
     model = Tiny(packer.tok.get_vocab_size())
     model.pad = packer.pad
-    print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
+    if rank == 0:
+        print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
     opts = optimisers(model, a.rate)
     spent, step, last = 0.0, 0, a.out / "last.pt"
     if last.exists():
@@ -161,11 +176,17 @@ def main():
     elif a.init:
         model.load_state_dict(torch.load(a.init)["model"])
     sources, held = [Clips(d) for d in a.data], Clips(a.held_out)
-    feed = ahead(lambda stop: batches(sources, packer, a.batch, a.questions, a.seed + step, stop))
+    feed = ahead(lambda stop: batches(sources, packer, a.batch, a.questions, a.seed + step + 1000 * rank, stop))
     budget, seen, total = a.minutes * 60, 0, 0.0
-    log = open(a.out / "log.jsonl", "a")
+    log = open(a.out / "log.jsonl", "a") if rank == 0 else None
+    clock = torch.zeros(1)
     started, saved_at, shown = time.time() - spent, time.time(), time.time()
-    while (spent := time.time() - started) < budget:
+    while True:
+        # Every process stops at the same step: the first one's clock counts for all.
+        clock[0] = time.time() - started
+        torch.distributed.broadcast(clock, 0)
+        if (spent := clock.item()) >= budget:
+            break
         batch = next(feed)
         done = spent / budget
         scale = min(1.0, (step + 1) / 100, (1 - done) / a.decay)
@@ -175,26 +196,38 @@ def main():
         with torch.autocast("cpu", torch.bfloat16):
             loss, _, _ = loss_of(model, batch)
         loss.backward()
+        share(model, a.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for o in opts:
             o.step()
             o.zero_grad(set_to_none=True)
         step, seen, total = step + 1, seen + len(batch["ids"]), total + loss.item()
         now = time.time()
-        if now - shown > 30:
-            line = dict(step=step, minutes=round(spent / 60, 2), clips_per_s=round(seen / (now - shown), 1), rate=round(a.rate * scale, 6))
+        if rank == 0 and now - shown > 30:
+            line = dict(step=step, minutes=round(spent / 60, 2), clips_per_s=round(a.processes * seen / (now - shown), 1), rate=round(a.rate * scale, 6))
             line["loss"] = round(total / max(1, seen // a.batch), 4)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n"); log.flush()
             seen, total, shown = 0, 0.0, now
-        if now - saved_at > 240:
+        if rank == 0 and now - saved_at > 240:
             save(last, model, opts, spent, step)
             print(json.dumps(dict(step=step, held_out=evaluate(model, held, packer, limit=48))), flush=True)
             saved_at = time.time()
+    if rank > 0:
+        return
     save(last, model, opts, spent, step)
     line = dict(step=step, held_out=evaluate(model, held, packer), blind=evaluate(model, held, packer, blank=True), when_iou=when(model, held, packer))
     print(json.dumps(line), flush=True)
     log.write(json.dumps(line) + "\n")
+
+
+def share(model, processes):
+    """The mean of every process's gradients."""
+    if processes > 1:
+        flat = torch.cat([p.grad.flatten() for p in model.parameters()])
+        torch.distributed.all_reduce(flat)
+        for p, g in zip(model.parameters(), flat.split([p.numel() for p in model.parameters()])):
+            p.grad.copy_(g.view_as(p) / processes)
 
 
 def save(path, model, opts, spent, step):

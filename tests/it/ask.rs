@@ -1,0 +1,163 @@
+//! `ask` through the binary: the answer object, its evidence, its exit codes.
+
+use crate::support::command::{Outcome, longsight};
+use longsight_world::clip::encode;
+use longsight_world::dice::Split;
+use longsight_world::media::EncodeOptions;
+use longsight_world::script::{Script, Wishes};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A clip of the generated world, and the folder that holds it.
+fn clip(seconds: f64) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let script = Script::write(Split::HeldOut, 7, &Wishes { shortest: seconds, longest: seconds });
+    encode(&script, &path, &EncodeOptions { width: 128, height: 96, ..EncodeOptions::default() }).unwrap();
+    (folder, path)
+}
+
+fn ask(path: &Path, more: &[&str]) -> Outcome {
+    let mut args = vec!["ask", path.to_str().unwrap()];
+    args.extend(more);
+    longsight(&args)
+}
+
+fn answers(outcome: &Outcome) -> Vec<Value> {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn error(outcome: &Outcome, code: i32) -> Value {
+    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, "");
+    let last = outcome.stderr.lines().last().unwrap();
+    serde_json::from_str::<Value>(last).unwrap()["error"].clone()
+}
+
+#[test]
+fn an_answer_rests_on_frames_that_the_file_holds() {
+    let (_folder, path) = clip(12.0);
+    let frames = longsight(&["frames", path.to_str().unwrap(), "--fps", "1000", "--json"]);
+    let frames: Value = serde_json::from_str(&frames.stdout).unwrap();
+    let times: Vec<(i64, f64)> = frames["frames"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|frame| (frame["pts"].as_i64().unwrap(), frame["time_s"].as_f64().unwrap()))
+        .collect();
+    let questions = ["When is the red circle visible?", "When does the blue star appear?", "When can the sign EXIT be seen?"];
+    let mut spans = 0;
+    for answer in answers(&ask(&path, &[&questions[..], &["--json"]].concat())) {
+        let coverage = &answer["coverage"];
+        assert_eq!(coverage["frames_seen"], 24);
+        assert_eq!(coverage["visual_tokens_after"], answer["plan"]["vision"]["tokens"]);
+        assert!(answer["usage"]["prompt_tokens"].as_u64() > coverage["visual_tokens_after"].as_u64());
+        for span in answer["evidence"].as_array().unwrap() {
+            spans += 1;
+            let (start, end) = (span["start"].as_f64().unwrap(), span["end"].as_f64().unwrap());
+            assert!(start <= end && start >= coverage["from"].as_f64().unwrap() && end <= coverage["to"].as_f64().unwrap());
+            assert!(times.iter().any(|&(_, time)| time == start), "{start} is no frame's time");
+            for frame in span["frames"].as_array().unwrap() {
+                let frame = (frame["pts"].as_i64().unwrap(), frame["time_s"].as_f64().unwrap());
+                assert!(times.contains(&frame) && frame.1 >= start && frame.1 < end, "{frame:?}");
+            }
+        }
+    }
+    assert!(spans > 0, "none of {questions:?} was answered with a time");
+}
+
+#[test]
+fn several_questions_share_one_reading_and_answer_as_they_would_alone() {
+    let (_folder, path) = clip(10.0);
+    let questions = ["Is there a star in the video?", "What does the sign say?"];
+    let together = answers(&ask(&path, &[questions[0], questions[1], "--json"]));
+    assert_eq!(together.len(), 2);
+    for (question, answer) in questions.iter().zip(&together) {
+        let alone = answers(&ask(&path, &[question, "--json"]));
+        assert_eq!(answer["question"], *question);
+        assert_eq!(answer["answer"], alone[0]["answer"]);
+        assert_eq!(answer["usage"], alone[0]["usage"]);
+    }
+}
+
+#[test]
+fn the_same_command_gives_the_same_answer() {
+    let (_folder, path) = clip(10.0);
+    let args = ["What happens?", "--temperature", "1.0", "--seed", "3", "--json"];
+    let (one, two) = (answers(&ask(&path, &args)), answers(&ask(&path, &args)));
+    assert_eq!(one[0]["answer"], two[0]["answer"]);
+    assert_eq!(one[0]["plan"]["generate"]["seed"], 3);
+}
+
+#[test]
+fn a_choice_comes_back_as_it_was_given() {
+    let (_folder, path) = clip(10.0);
+    let choices = ["--choices", "A. a red star", "B. a blue ring", "C. a green heart", "D. a white cross"];
+    let answer = &answers(&ask(&path, &[&["Which of these is in the video?", "--json"], &choices[..]].concat()))[0];
+    assert!(choices[1..].contains(&answer["choice"].as_str().unwrap()), "{answer}");
+}
+
+#[test]
+fn flags_win_over_the_pipeline_file_and_are_echoed() {
+    let (folder, path) = clip(12.0);
+    let pipeline = folder.path().join("mine.toml");
+    std::fs::write(&pipeline, "[decode]\nfps = 1.0\nmax_frames = 6\n").unwrap();
+    let args = ["What is shown?", "--pipeline", pipeline.to_str().unwrap(), "--fps", "0.25", "--from", "2", "--to", "0:10", "--json"];
+    let answer = &answers(&ask(&path, &args))[0];
+    assert_eq!(answer["plan"]["decode"]["fps"], 0.25);
+    assert_eq!(answer["plan"]["decode"]["max_frames"], 2);
+    assert_eq!((&answer["coverage"]["from"], &answer["coverage"]["to"]), (&Value::from(2.0), &Value::from(10.0)));
+}
+
+#[test]
+fn a_coarse_look_is_told() {
+    let (_folder, path) = clip(30.0);
+    let answer = &answers(&ask(&path, &["What is shown?", "--max-tokens", "50", "--json"]))[0];
+    assert!(answer["coverage"]["visual_tokens_after"].as_u64().unwrap() <= 50);
+    assert!(answer["coverage"]["max_gap_s"].as_f64().unwrap() > 2.0);
+    assert!(answer["warnings"][0].as_str().unwrap().contains("shorter events can be missed"), "{}", answer["warnings"]);
+}
+
+#[test]
+fn every_failure_has_its_code_and_a_next_step() {
+    let (folder, path) = clip(10.0);
+    let missing = folder.path().join("missing.mp4");
+    for (video, args, code, word) in [
+        (&missing, &["What?", "--json"][..], 3, "input"),
+        (&path, &[" ", "--json"], 2, "usage"),
+        (&path, &["What?", "--json", "--pipeline", "nosuch"], 2, "usage"),
+        (&path, &["What?", "--json", "--fps", "0"], 2, "usage"),
+        (&path, &["What?", "--json", "--from", "20", "--to", "30"], 2, "usage"),
+        (&path, &["What?", "--json", "--model", "/no/such/model"], 5, "model"),
+        (&path, &["What?", "--json", "--max-tokens", "5"], 6, "does_not_fit"),
+        (&path, &["What?", "--json", "--timeout", "0.001"], 124, "timed_out"),
+    ] {
+        let error = error(&ask(video, args), code);
+        assert_eq!(error["code"], word);
+        assert!(!error["message"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn without_evidence_the_answer_comes_with_exit_code_7_when_it_was_required() {
+    let (_folder, path) = clip(10.0);
+    let outcome = ask(&path, &["Is there a star in the video?", "--require-evidence", "--json"]);
+    assert_eq!(outcome.code, Some(7), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("longsight.answer/1") && outcome.stderr.contains("no_evidence"));
+}
+
+#[test]
+fn a_damaged_file_is_answered_from_what_can_be_decoded() {
+    let (folder, path) = clip(20.0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The first half of the pictures' data stays: a file whose copy broke off, index in front or behind.
+    let middle = bytes.len() / 2;
+    let end = bytes.len() * 3 / 4;
+    bytes[middle..end].fill(0);
+    let damaged = folder.path().join("damaged.mp4");
+    std::fs::write(&damaged, bytes).unwrap();
+    let answer = &answers(&ask(&damaged, &["What is shown?", "--json"]))[0];
+    assert!(!answer["warnings"].as_array().unwrap().is_empty());
+    assert!(answer["coverage"]["frames_seen"].as_u64().unwrap() > 0);
+}

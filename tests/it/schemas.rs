@@ -1,0 +1,46 @@
+//! The committed schemas are those of the types that are printed, and what is printed keeps to them.
+
+use crate::support::clip::Clip;
+use crate::support::command::longsight;
+use serde_json::Value;
+use std::path::Path;
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas")
+}
+
+#[test]
+fn committed_schemas_are_current() {
+    for (name, schema) in longsight::cli::schemas() {
+        let path = folder().join(format!("{name}.json"));
+        let current = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("LONGSIGHT_BLESS").is_some() {
+            std::fs::create_dir_all(folder()).unwrap();
+            std::fs::write(&path, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == current, "{} is not current: run the tests with LONGSIGHT_BLESS=1", path.display());
+    }
+}
+
+fn check(name: &str, args: &[&str]) {
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()).unwrap();
+    let outcome = longsight(args);
+    assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
+    let printed: Value = serde_json::from_str(outcome.stdout.trim()).unwrap();
+    let errors: Vec<String> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&printed).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{name}: {errors:?}");
+}
+
+#[test]
+fn what_is_printed_keeps_to_its_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    if !Clip::steady(60).write(&path) {
+        return;
+    }
+    let path = path.to_str().unwrap();
+    check("answer", &["ask", path, "When is the red star visible?", "--json"]);
+}
