@@ -2,8 +2,9 @@
 
 use super::ProcessorConfig;
 use crate::{ModelError, PixelBudget, Size};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 /// Sides may differ by no more than this.
@@ -79,11 +80,13 @@ pub(super) fn resample(image: &RgbImage, size: Size, config: &ProcessorConfig) -
         expected: vec![image.height() as usize, image.width() as usize, 3],
         found: vec![image.as_raw().len()],
     };
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).map_err(|_| wrong())?;
-    let mut target = Image::new(size.width, size.height, PixelType::U8x3);
+    let mut pixels = vec![0; size.width as usize * size.height as usize * 3];
+    // The typed call: the untyped one would build the whole crate's kernels, for every pixel type, into this one.
+    let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw()).map_err(|_| wrong())?;
+    let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut pixels).map_err(|_| wrong())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| wrong())?;
-    Ok(target.into_vec())
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| wrong())?;
+    Ok(pixels)
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn print_table(entries: &[Entry]) {
     }
 }
 
-fn parse_rate(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn parse_rate(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err(format!("`{text}` is no rate; write a number above 0, such as 2 or 0.5")),
@@ -272,7 +272,7 @@ fn parse_rate(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// Reads `640x360`.
-fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
+pub(super) fn parse_size(text: &str) -> std::result::Result<(u32, u32), String> {
     let side = |text: &str| text.parse::<u32>().ok().filter(|side| (1..=16_384).contains(side));
     text.split_once('x')
         .and_then(|(width, height)| Some((side(width)?, side(height)?)))

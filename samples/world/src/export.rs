@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -243,11 +245,13 @@ pub fn sampled(script: &Script, encoding: &EncodeOptions, times: &[f64]) -> Resu
 /// The picture as `side` x `side` pixels, by bicubic convolution (Catmull-Rom), as the product does.
 fn resized(picture: &RgbImage, side: u32) -> Option<Vec<u8>> {
     let (width, height) = picture.dimensions();
-    let from = images::ImageRef::new(width, height, picture.as_raw(), PixelType::U8x3).ok()?;
-    let mut to = images::Image::new(side, side, PixelType::U8x3);
+    let mut pixels = vec![0; (side * side * 3) as usize];
+    // The typed call: the untyped one would build kernels for every pixel type into this crate.
+    let from = TypedImageRef::<U8x3>::from_buffer(width, height, picture.as_raw()).ok()?;
+    let mut to = TypedImage::<U8x3>::from_buffer(side, side, &mut pixels).ok()?;
     let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&from, &mut to, &how).ok()?;
-    Some(to.into_vec())
+    Resizer::new().resize_typed(&from, &mut to, &how).ok()?;
+    Some(pixels)
 }
 
 #[cfg(test)]

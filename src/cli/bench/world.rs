@@ -1,41 +1,15 @@
-//! `longsight bench WHAT`: measured on this machine, by protocols that check their answers.
+//! `longsight bench world`.
 
-use super::ask::ModelArgs;
-use super::failure::{Failure, Kind, Result};
-use super::{Context, output, wait};
-use crate::bench::{self, Checked, Expected, Share, Timed, WorldBench, WorldReport};
+use super::super::ask::ModelArgs;
+use super::super::failure::{Failure, Kind, Result};
+use super::super::{Context, output};
+use crate::bench::{self, Share, Timed, WorldBench, WorldReport};
 use crate::run::Cancel;
 use longsight_world::dice::Split;
-use std::path::{Path, PathBuf};
-
-/// Arguments of `longsight bench`.
-#[derive(Debug, Clone, clap::Args)]
-pub(super) struct Args {
-    #[command(subcommand)]
-    what: What,
-}
-
-/// What to measure.
-#[derive(Debug, Clone, clap::Subcommand)]
-enum What {
-    /// Questions with expected answers, from a JSON file beside its clips
-    Questions(Questions),
-    /// Accuracy on generated videos, by kind of question, with and without looking
-    World(World),
-}
-
-/// Arguments of `longsight bench questions`.
-#[derive(Debug, Clone, clap::Args)]
-struct Questions {
-    /// `[{"clip","kind","question","choices","expected"}]`
-    file: PathBuf,
-    #[command(flatten)]
-    model: ModelArgs,
-}
 
 /// Arguments of `longsight bench world`.
 #[derive(Debug, Clone, clap::Args)]
-struct World {
+pub(super) struct Args {
     /// Which seeds: training has never seen those held out
     #[arg(long, default_value = "held-out", value_parser = split)]
     split: Split,
@@ -69,43 +43,7 @@ fn split(text: &str) -> std::result::Result<Split, String> {
     }
 }
 
-pub(super) fn run(args: &Args, context: &Context) -> Result {
-    let (what, context) = (args.what.clone(), context.clone());
-    wait::run(None, move |cancel| match &what {
-        What::Questions(args) => questions(args, &context, &cancel),
-        What::World(args) => world(args, &context, &cancel),
-    })
-}
-
-fn questions(args: &Questions, context: &Context, cancel: &Cancel) -> Result {
-    let wrong = |error: &dyn std::fmt::Display| Failure::new(Kind::Input, format!("{}: {error}", args.file.display()));
-    let text = std::fs::read_to_string(&args.file).map_err(|error| wrong(&error))?;
-    let expected: Vec<Expected> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let folder = args.file.parent().unwrap_or(Path::new("."));
-    let model = args.model.load()?;
-    let mut clip = String::new();
-    let mut show = |checked: &Checked| {
-        if context.json {
-            return;
-        }
-        if clip != checked.answer.video.path {
-            clip.clone_from(&checked.answer.video.path);
-            output::text(&clip);
-        }
-        let verdict = if checked.pass { "pass" } else { "FAIL" };
-        let expected = if checked.pass { String::new() } else { format!("   expected: {}", checked.expected) };
-        output::text(&format!("  {verdict}  {}  ->  {}{expected}", checked.answer.question, checked.answer.answer));
-    };
-    let checked = bench::check_questions(&model, folder, &expected, cancel, &mut show)?;
-    if context.json {
-        return output::json(&checked);
-    }
-    let passed = Share::new(checked.iter().filter(|checked| checked.pass).count(), checked.len());
-    output::text(&format!("{} of {} answers are as expected", passed.hits, passed.of));
-    Ok(())
-}
-
-fn world(args: &World, context: &Context, cancel: &Cancel) -> Result {
+pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let model = args.model.load()?;
     let bench = WorldBench {
         split: args.split,

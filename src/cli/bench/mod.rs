@@ -1,0 +1,35 @@
+//! `longsight bench WHAT`: measured on this machine, by protocols that check their answers.
+
+mod decode;
+mod questions;
+mod world;
+
+use super::failure::Result;
+use super::{Context, wait};
+
+/// Arguments of `longsight bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum What {
+    /// Frames out of a file, as RGB
+    Decode(decode::Args),
+    /// Questions with expected answers, from a JSON file beside its clips
+    Questions(questions::Args),
+    /// Accuracy on generated videos, by kind of question, with and without looking
+    World(world::Args),
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (what, context) = (args.what.clone(), context.clone());
+    wait::run(None, move |cancel| match &what {
+        What::Decode(args) => decode::run(args, &context),
+        What::Questions(args) => questions::run(args, &context, &cancel),
+        What::World(args) => world::run(args, &context, &cancel),
+    })
+}
