@@ -82,7 +82,8 @@ pub(super) fn resample(image: &RgbImage, size: Size, config: &ProcessorConfig) -
     };
     let mut pixels = vec![0; size.width as usize * size.height as usize * 3];
     // The typed call: the untyped one would build the whole crate's kernels, for every pixel type, into this one.
-    let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw()).map_err(|_| wrong())?;
+    let source =
+        TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw()).map_err(|_| wrong())?;
     let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut pixels).map_err(|_| wrong())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| wrong())?;

@@ -46,7 +46,8 @@ fn an_answer_rests_on_frames_that_the_file_holds() {
         .iter()
         .map(|frame| (frame["pts"].as_i64().unwrap(), frame["time_s"].as_f64().unwrap()))
         .collect();
-    let questions = ["When is the red circle visible?", "When does the blue star appear?", "When can the sign EXIT be seen?"];
+    let questions =
+        ["When is the red circle visible?", "When does the blue star appear?", "When can the sign EXIT be seen?"];
     let mut spans = 0;
     for answer in answers(&ask(&path, &[&questions[..], &["--json"]].concat())) {
         let coverage = &answer["coverage"];
@@ -56,7 +57,9 @@ fn an_answer_rests_on_frames_that_the_file_holds() {
         for span in answer["evidence"].as_array().unwrap() {
             spans += 1;
             let (start, end) = (span["start"].as_f64().unwrap(), span["end"].as_f64().unwrap());
-            assert!(start <= end && start >= coverage["from"].as_f64().unwrap() && end <= coverage["to"].as_f64().unwrap());
+            assert!(
+                start <= end && start >= coverage["from"].as_f64().unwrap() && end <= coverage["to"].as_f64().unwrap()
+            );
             assert!(times.iter().any(|&(_, time)| time == start), "{start} is no frame's time");
             for frame in span["frames"].as_array().unwrap() {
                 let frame = (frame["pts"].as_i64().unwrap(), frame["time_s"].as_f64().unwrap());
@@ -103,7 +106,18 @@ fn flags_win_over_the_pipeline_file_and_are_echoed() {
     let (folder, path) = clip(12.0);
     let pipeline = folder.path().join("mine.toml");
     std::fs::write(&pipeline, "[decode]\nfps = 1.0\nmax_frames = 6\n").unwrap();
-    let args = ["What is shown?", "--pipeline", pipeline.to_str().unwrap(), "--fps", "0.25", "--from", "2", "--to", "0:10", "--json"];
+    let args = [
+        "What is shown?",
+        "--pipeline",
+        pipeline.to_str().unwrap(),
+        "--fps",
+        "0.25",
+        "--from",
+        "2",
+        "--to",
+        "0:10",
+        "--json",
+    ];
     let answer = &answers(&ask(&path, &args))[0];
     assert_eq!(answer["plan"]["decode"]["fps"], 0.25);
     assert_eq!(answer["plan"]["decode"]["max_frames"], 2);

@@ -43,4 +43,3 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     output::text(&format!("{} of {} answers are as expected", passed.hits, passed.of));
     Ok(())
 }
-
