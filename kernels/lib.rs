@@ -1,1 +1,3 @@
 //! Numbers in, numbers out.
+
+pub mod glance;
