@@ -1,0 +1,270 @@
+//! Why a file cannot be used, and what was wrong with one that can.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a video cannot be used. Damage that leaves something to decode is a [`Warning`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Nothing has this name
+    #[error("{}: no such file", path.display())]
+    NotFound {
+        /// As given
+        path: PathBuf,
+    },
+    /// A URL or an FFmpeg protocol prefix in place of a file
+    #[error("{}: `{scheme}:` names a protocol, not a file", path.display())]
+    Protocol {
+        /// As given
+        path: PathBuf,
+        /// Before the colon
+        scheme: String,
+    },
+    /// A folder
+    #[error("{}: is a folder", path.display())]
+    Folder {
+        /// As given
+        path: PathBuf,
+    },
+    /// A device, socket or named pipe
+    #[error("{}: is no regular file", path.display())]
+    NotRegular {
+        /// As given
+        path: PathBuf,
+    },
+    /// The operating system refused
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// As given
+        path: PathBuf,
+        /// Why
+        source: std::io::Error,
+    },
+    /// No bytes
+    #[error("{}: is empty", path.display())]
+    Empty {
+        /// As given
+        path: PathBuf,
+    },
+    /// A pipe gave more than the limit
+    #[error("{}: more than {limit} bytes", path.display())]
+    TooLong {
+        /// As given
+        path: PathBuf,
+        /// In bytes
+        limit: u64,
+    },
+    /// The bytes are no known container
+    #[error("{}: is no video file that FFmpeg knows", path.display())]
+    NotVideo {
+        /// As given
+        path: PathBuf,
+    },
+    /// A known format that is not read here: a playlist, a picture, subtitles
+    #[error("{}: is `{format}`, which is not read as a video", path.display())]
+    RefusedFormat {
+        /// As given
+        path: PathBuf,
+        /// FFmpeg's name for it
+        format: String,
+    },
+    /// An MP4 or MOV whose index (`moov`) is missing: the recording or the download was cut off
+    #[error("{}: has no index (`moov`): the file was cut off or is still being written", path.display())]
+    Incomplete {
+        /// As given
+        path: PathBuf,
+    },
+    /// A known container that FFmpeg cannot open
+    #[error("{}: is damaged: {reason}", path.display())]
+    Damaged {
+        /// As given
+        path: PathBuf,
+        /// In FFmpeg's words
+        reason: String,
+    },
+    /// Audio, subtitles or a cover picture only
+    #[error("{}: has no video stream ({found})", path.display())]
+    NoVideoStream {
+        /// As given
+        path: PathBuf,
+        /// What it has instead
+        found: &'static str,
+    },
+    /// FFmpeg has no decoder for the stream
+    #[error("{}: no decoder for its video codec ({codec})", path.display())]
+    UnsupportedCodec {
+        /// As given
+        path: PathBuf,
+        /// FFmpeg's name for it, or its four characters
+        codec: String,
+    },
+    /// The samples are encrypted
+    #[error("{}: its video is encrypted", path.display())]
+    Encrypted {
+        /// As given
+        path: PathBuf,
+    },
+    /// More pixels than the limit
+    #[error("{}: {width}x{height} is more than {max_pixels} pixels", path.display())]
+    TooLarge {
+        /// As given
+        path: PathBuf,
+        /// Coded width
+        width: u32,
+        /// Coded height
+        height: u32,
+        /// The limit
+        max_pixels: u64,
+    },
+    /// Opening took longer than the limit
+    #[error("{}: could not be opened within {limit:?}", path.display())]
+    OpenTimeout {
+        /// As given
+        path: PathBuf,
+        /// The limit
+        limit: Duration,
+    },
+    /// Decoding stopped moving
+    #[error("{}: decoding stopped moving for {limit:?}", path.display())]
+    Stalled {
+        /// As given
+        path: PathBuf,
+        /// The limit
+        limit: Duration,
+    },
+    /// Packets, but not one picture
+    #[error("{}: not one frame could be decoded ({packets} packets were tried)", path.display())]
+    NoFrames {
+        /// As given
+        path: PathBuf,
+        /// Video packets that were tried
+        packets: u64,
+    },
+    /// The caller's cancel flag was set
+    #[error("{}: decoding was cancelled", path.display())]
+    Cancelled {
+        /// As given
+        path: PathBuf,
+    },
+    /// FFmpeg failed where it should not
+    #[error("{}: {action}: {reason}", path.display())]
+    Ffmpeg {
+        /// As given
+        path: PathBuf,
+        /// What was being done
+        action: &'static str,
+        /// In FFmpeg's words
+        reason: String,
+    },
+}
+
+impl DecodeError {
+    /// What the user can do, empty if there is nothing to do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "check the path",
+            Self::Protocol { .. } => "download it first and give the file, or pipe it in with `-`",
+            Self::Folder { .. } => "give one of the files in it",
+            Self::NotRegular { .. } => "pipe it in with `-`, or copy it to a file",
+            Self::Unreadable { .. } => "check its permissions",
+            Self::Empty { .. } => "was it downloaded completely?",
+            Self::TooLong { .. } => "store it as a file and give its path",
+            Self::NotVideo { .. } => "give a video file: MP4, MOV, MKV, WebM, AVI, MPEG-TS, ...",
+            Self::RefusedFormat { .. } => "give a video file, not a playlist, a picture or subtitles",
+            Self::Incomplete { .. } => "get the complete file, or repair it with a recovery tool",
+            Self::Damaged { .. } => "get the file again, or try `ffmpeg -i FILE -c copy FIXED.mkv`",
+            Self::NoVideoStream { .. } => "give a file with pictures",
+            Self::UnsupportedCodec { .. } => "convert it: `ffmpeg -i FILE -c:v libx264 FIXED.mp4`",
+            Self::Encrypted { .. } => "give a copy without copy protection",
+            Self::TooLarge { .. } => "scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`",
+            Self::OpenTimeout { .. } | Self::Stalled { .. } => "copy it to a local disk and try again",
+            Self::NoFrames { .. } => "the file is damaged or encrypted; does it play elsewhere?",
+            Self::Cancelled { .. } | Self::Ffmpeg { .. } => "",
+        }
+    }
+}
+
+/// Something was wrong with a file, and decoding went on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warning {
+    /// Seconds on the source clock after which it happened; `None` before the first frame
+    pub after_s: Option<f64>,
+    /// What happened
+    pub kind: WarningKind,
+    /// How often in a row
+    pub count: u32,
+}
+
+/// What was wrong with a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WarningKind {
+    /// Packets that the decoder refused
+    Undecodable,
+    /// Frames that the decoder patched up
+    Concealed,
+    /// Read errors inside the file
+    Unreadable {
+        /// In FFmpeg's words
+        reason: String,
+    },
+    /// The file ends before the time its header gives
+    EndsEarly {
+        /// Where the pictures end, in seconds
+        end_s: f64,
+        /// Where the header says, in seconds
+        header_s: f64,
+    },
+    /// Frames without a timestamp, whose times were guessed from their neighbours'
+    Untimed,
+    /// The picture size changed
+    SizeChanged {
+        /// Coded width from here
+        width: u32,
+        /// Coded height from here
+        height: u32,
+    },
+    /// Times asked for that lie after the last frame
+    PastEnd {
+        /// The first of them, in seconds
+        asked_s: f64,
+        /// Where the pictures end, in seconds
+        end_s: f64,
+    },
+    /// The frame limit was reached before the end
+    LimitReached {
+        /// The limit
+        max_frames: u64,
+    },
+    /// Further warnings were only counted
+    More,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = self.count;
+        let s = if n == 1 { "" } else { "s" };
+        match &self.kind {
+            WarningKind::Undecodable => write!(f, "{n} packet{s} could not be decoded")?,
+            WarningKind::Concealed => write!(f, "{n} frame{s} damaged and patched up by the decoder")?,
+            WarningKind::Unreadable { reason } => write!(f, "{n} read error{s} ({reason})")?,
+            WarningKind::EndsEarly { end_s, header_s } => {
+                write!(f, "the pictures end at {end_s:.3} s, the header says {header_s:.3} s")?;
+            }
+            WarningKind::Untimed => write!(f, "{n} frame{s} without a timestamp; times guessed")?,
+            WarningKind::SizeChanged { width, height } => write!(f, "the picture size changed to {width}x{height}")?,
+            WarningKind::PastEnd { asked_s, end_s } => {
+                write!(f, "{asked_s:.3} s lies after the end ({end_s:.3} s); the last frame is given")?;
+            }
+            WarningKind::LimitReached { max_frames } => {
+                write!(f, "stopped at the limit of {max_frames} frames before the end")?;
+            }
+            WarningKind::More => write!(f, "{n} further warning{s}")?,
+        }
+        match self.after_s {
+            Some(after) => write!(f, ", after {after:.3} s"),
+            None => Ok(()),
+        }
+    }
+}

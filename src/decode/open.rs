@@ -1,0 +1,116 @@
+//! The one way to a file.
+
+use super::error::DecodeError;
+use super::info::{self, VideoInfo};
+use super::limits::Limits;
+use super::native::{Code, Codec, Demuxer, Watch};
+use super::reader::Reader;
+use super::source;
+use ffmpeg_next::ffi;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// An opened file whose video stream is chosen and can be decoded.
+pub struct Video {
+    pub(super) path: PathBuf,
+    pub(super) demuxer: Demuxer,
+    pub(super) info: VideoInfo,
+    pub(super) limits: Limits,
+}
+
+/// Opens a local video file: the first video stream that is no cover picture.
+///
+/// # Errors
+/// When the path names no regular file, the file is no video that is read here, or it exceeds `limits`.
+pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<Video, DecodeError> {
+    open_cancellable(path.as_ref(), limits, Arc::default())
+}
+
+/// As [`open`]; setting `cancel` ends this and every later wait for the file.
+pub(super) fn open_cancellable(path: &Path, limits: &Limits, cancel: Arc<AtomicBool>) -> Result<Video, DecodeError> {
+    source::check(path)?;
+    let watch = Watch::new(cancel);
+    watch.allow(limits.open_timeout);
+    let mut demuxer = Demuxer::open(path, source::FORMATS, limits, Arc::clone(&watch)).map_err(|code| {
+        if code == Code::EXIT && watch.cancelled() {
+            return DecodeError::Cancelled { path: path.to_path_buf() };
+        }
+        source::explain(path, code, limits, watch.expired())
+    })?;
+    let stream = choose(path, &demuxer)?;
+    check(path, &demuxer, stream, limits)?;
+    demuxer.keep_only(stream);
+    let info = VideoInfo::read(&demuxer, stream);
+    Ok(Video { path: path.to_path_buf(), demuxer, info, limits: *limits })
+}
+
+impl Video {
+    /// What the container says.
+    #[must_use]
+    pub fn info(&self) -> &VideoInfo {
+        &self.info
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Walks every frame from the start.
+    ///
+    /// # Errors
+    /// When the decoder cannot be started.
+    pub fn reader(self) -> Result<Reader, DecodeError> {
+        Reader::new(self)
+    }
+}
+
+/// The first video stream that is no cover picture and can be shown.
+fn choose(path: &Path, demuxer: &Demuxer) -> Result<usize, DecodeError> {
+    let streams = 0..demuxer.stream_count();
+    let mut videos = streams.clone().filter(|&index| info::is_video(demuxer, index));
+    videos.next().ok_or_else(|| {
+        let has = |wanted| streams.clone().any(|index| demuxer.parameters(index).codec_type == wanted);
+        let found = if streams.clone().any(|index| info::is_cover(demuxer, index)) {
+            "audio and a cover picture"
+        } else if has(ffi::AVMediaType::AVMEDIA_TYPE_AUDIO) {
+            "audio only"
+        } else if demuxer.stream_count() == 0 {
+            "no streams at all"
+        } else {
+            "other data only"
+        };
+        DecodeError::NoVideoStream { path: path.to_path_buf(), found }
+    })
+}
+
+fn check(path: &Path, demuxer: &Demuxer, stream: usize, limits: &Limits) -> Result<(), DecodeError> {
+    let (path, parameters) = (path.to_path_buf(), demuxer.parameters(stream));
+    let encrypted = [b"encv", b"drmi"].iter().any(|tag| parameters.codec_tag == u32::from_le_bytes(**tag));
+    let init = ffi::AVPacketSideDataType::AV_PKT_DATA_ENCRYPTION_INIT_INFO;
+    if encrypted || demuxer.side_data(stream, init).is_some() {
+        return Err(DecodeError::Encrypted { path });
+    }
+    if !Codec::exists(demuxer, stream) {
+        return Err(DecodeError::UnsupportedCodec { path, codec: codec_words(parameters) });
+    }
+    let (width, height) = (parameters.width.max(0).unsigned_abs(), parameters.height.max(0).unsigned_abs());
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(DecodeError::TooLarge { path, width, height, max_pixels: limits.max_pixels });
+    }
+    Ok(())
+}
+
+/// The codec's name, or for unknown ones the container's four characters.
+fn codec_words(parameters: &ffi::AVCodecParameters) -> String {
+    let name = super::native::codec_name(parameters.codec_id);
+    let tag = parameters.codec_tag.to_le_bytes();
+    let readable = tag.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    match (name == "none" || name.starts_with("unknown"), readable) {
+        (true, true) => String::from_utf8_lossy(&tag).into_owned(),
+        (true, false) => "unknown".to_owned(),
+        (false, _) => name,
+    }
+}
