@@ -22,9 +22,9 @@ pub(super) fn pick(row: &[u8], picks: &Picks, out: &mut [u8]) {
 
 /// Converts picked YUV samples to BGR and blends each pair, in 1/128.
 #[target_feature(enable = "avx2")]
-pub(super) fn across_yuv(picked: [&[u8]; 3], matrix: &Matrix, weights: &[i16], out: [&mut [i16]; 3]) {
+pub(super) fn across_yuv(picked: [&[u8]; 3], matrix: &Matrix, weights: &[i16], mut out: [&mut [i16]; 3]) {
     let columns = weights.len() / 2;
-    assert!(columns % LANES == 0, "rows are padded");
+    assert!(columns.is_multiple_of(LANES), "rows are padded");
     assert!(picked.iter().all(|picked| picked.len() >= 2 * columns) && out.iter().all(|out| out.len() >= columns));
     let zero = _mm256_setzero_si256();
     let white = _mm256_set1_epi16(255);
@@ -53,10 +53,10 @@ pub(super) fn across_yuv(picked: [&[u8]; 3], matrix: &Matrix, weights: &[i16], o
                 _mm256_srai_epi32::<4>(_mm256_madd_epi16(colour, weights))
             })
         });
-        for (channel, (&low, &high)) in halves[0].iter().zip(&halves[1]).enumerate() {
+        for (out, (&low, &high)) in out.iter_mut().zip(halves[0].iter().zip(&halves[1])) {
             let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
             // SAFETY: `x + 16 <= columns`, which every row of `out` holds, asserted above.
-            unsafe { _mm256_storeu_si256(out[channel].as_mut_ptr().add(x).cast(), packed) };
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(x).cast(), packed) };
         }
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn across_yuv(picked: [&[u8]; 3], matrix: &Matrix, weights: &[i16], o
 #[target_feature(enable = "avx2")]
 pub(super) fn down(above: [&[i16]; 3], below: [&[i16]; 3], weights: [i16; 2], out: [&mut [u8]; 3]) {
     let columns = out[0].len();
-    assert!(columns % LANES == 0 && out.iter().all(|out| out.len() == columns), "rows are padded");
+    assert!(columns.is_multiple_of(LANES) && out.iter().all(|out| out.len() == columns), "rows are padded");
     assert!(above.iter().chain(&below).all(|row| row.len() >= columns));
     let two = _mm256_set1_epi16(2);
     let weights = weights.map(|weight| _mm256_set1_epi16(weight));

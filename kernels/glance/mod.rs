@@ -63,10 +63,8 @@ impl Level {
 /// One channel of a picture as it lies in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Plane<'a> {
-    /// The samples, from the first one of this channel on
-    pub data: &'a [u8],
-    /// Bytes from a row to the next
-    pub stride: usize,
+    /// The rows, top to bottom, each from the first sample of this channel on
+    pub rows: &'a [&'a [u8]],
     /// Bytes from a sample to the next: 1, 2 for NV12's chroma, 3 for packed BGR, 2 for words
     pub step: usize,
     /// Significant bits: 8 for bytes, more for little-endian words, which are rounded to 8
@@ -77,14 +75,14 @@ impl Plane<'_> {
     /// The sample at column `x` of row `y`, rounded to 8 bits.
     #[must_use]
     pub fn sample(&self, x: usize, y: usize) -> u8 {
-        let at = y * self.stride + x * self.step;
-        if self.bits <= 8 { self.data[at] } else { narrow(self.data[at], self.data[at + 1], self.bits) }
+        let (row, at) = (self.rows[y], x * self.step);
+        if self.bits <= 8 { row[at] } else { narrow(row[at], row[at + 1], self.bits) }
     }
 
-    /// Whether `width` x `height` samples lie inside `data`.
+    /// Whether there are `height` rows of `width` samples.
     fn holds(&self, width: usize, height: usize) -> bool {
-        let last = height.saturating_sub(1) * self.stride + width.saturating_sub(1) * self.step;
-        last + if self.bits > 8 { 2 } else { 1 } <= self.data.len()
+        let bytes = (width - 1) * self.step + if self.bits > 8 { 2 } else { 1 };
+        self.rows.len() >= height && self.rows[..height].iter().all(|row| row.len() >= bytes)
     }
 }
 

@@ -24,7 +24,8 @@ pub fn glance(picture: &Picture) -> Glance {
                 })
             });
             let bgr = [0, 1, 2].map(|c| {
-                let down = (above[c] * i32::from(row.weights[0]) >> 16) + (below[c] * i32::from(row.weights[1]) >> 16);
+                let times = |value: i32, weight: i16| (value * i32::from(weight)) >> 16;
+                let down = times(above[c], row.weights[0]) + times(below[c], row.weights[1]);
                 ((down + 2) >> 2).clamp(0, 255) as u8
             });
             for (channel, value) in out.channels.iter_mut().zip(hsv(bgr)) {

@@ -170,7 +170,7 @@ impl Picks {
 
 /// Row `y` of a plane as plain bytes: itself where it is that already, else copied into `plain`.
 fn plain_row<'a>(plane: &Plane<'a>, width: usize, y: usize, plain: &'a mut Vec<u8>) -> &'a [u8] {
-    let row = &plane.data[y * plane.stride..];
+    let row = plane.rows[y];
     if plane.bits == 8 && plane.step == 1 {
         return &row[..width];
     }
