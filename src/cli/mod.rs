@@ -12,6 +12,7 @@ mod model;
 mod output;
 mod scenes;
 mod time;
+mod video;
 
 pub use failure::{Failure, Kind};
 pub use time::parse_time;

@@ -172,7 +172,7 @@ impl DecodeError {
             Self::Empty { .. } => "was it downloaded completely?",
             Self::TooLong { .. } => "store it as a file and give its path",
             Self::NotVideo { .. } => "give a video file: MP4, MOV, MKV, WebM, AVI, MPEG-TS, ...",
-            Self::RefusedFormat { .. } => "give a video file, not a playlist, a picture or subtitles",
+            Self::RefusedFormat { .. } => "give a video file, not a playlist, a picture, audio or subtitles",
             Self::Incomplete { .. } => "get the complete file, or repair it with a recovery tool",
             Self::Damaged { .. } => "get the file again, or try `ffmpeg -i FILE -c copy FIXED.mkv`",
             Self::NoVideoStream { .. } => "give a file with pictures",
@@ -237,6 +237,8 @@ pub enum WarningKind {
         /// The limit
         max_frames: u64,
     },
+    /// A frame whose pixel format cannot be converted to RGB
+    Unconvertible,
     /// Further warnings were only counted
     More,
 }
@@ -260,6 +262,7 @@ impl fmt::Display for Warning {
             WarningKind::LimitReached { max_frames } => {
                 write!(f, "stopped at the limit of {max_frames} frames before the end")?;
             }
+            WarningKind::Unconvertible => write!(f, "{n} frame{s} in a pixel format that cannot be shown")?,
             WarningKind::More => write!(f, "{n} further warning{s}")?,
         }
         match self.after_s {

@@ -3,7 +3,8 @@
 use super::native::{self, Demuxer};
 use super::orientation::Orientation;
 use ffmpeg_next::ffi;
-use longsight_models::TimeBase;
+use ffmpeg_next::packet::side_data;
+use longsight_models::{Span, TimeBase};
 
 /// A video stream, as its container describes it. Nothing here is checked against the frames.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +100,14 @@ impl VideoInfo {
         }
     }
 
+    /// The part of `asked` that the video covers, as far as the header says; open ends (infinities) are closed where it
+    /// says anything.
+    #[must_use]
+    pub fn clip(&self, asked: Span) -> Span {
+        let start = if asked.start.is_finite() { asked.start } else { self.start_s.unwrap_or(0.0) };
+        Span { start, end: asked.end.min(self.end_s().unwrap_or(f64::INFINITY)).max(start) }
+    }
+
     /// End of the stream in seconds on the source clock, as far as the header says.
     #[must_use]
     pub fn end_s(&self) -> Option<f64> {
@@ -138,8 +147,7 @@ pub(super) fn time_base(ratio: ffi::AVRational) -> TimeBase {
 }
 
 fn orientation(demuxer: &Demuxer, stream: usize) -> Orientation {
-    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
-    let Some(bytes) = demuxer.side_data(stream, kind) else { return Orientation::default() };
+    let Some(bytes) = demuxer.side_data(stream, side_data::Type::DisplayMatrix) else { return Orientation::default() };
     let mut matrix = [0i32; 9];
     if bytes.len() < size_of_val(&matrix) {
         return Orientation::default();

@@ -1,10 +1,13 @@
 //! What is in the file, and when?
 //!
 //! Comes in: a path. Goes out: [`VideoInfo`] from the container alone, native frames ([`Reader`]), each with its exact
-//! presentation time, and [`Warning`]s about what could not be decoded. Never: a network connection, a second file,
+//! presentation time, chosen ones as RGB pictures ([`stream`]), and [`Warning`]s about what could not be decoded. Never: a network connection, a second file,
 //! tensors, or a time computed from a frame's number.
 
+mod convert;
 mod error;
+mod facts;
+mod index;
 mod info;
 pub mod limits;
 mod native;
@@ -13,12 +16,21 @@ mod orientation;
 mod planes;
 mod reader;
 mod report;
+mod sampling;
+mod scan;
 mod source;
+mod stream;
+mod walk;
 
+pub use convert::Size;
 pub use error::{DecodeError, Warning, WarningKind};
+pub use facts::{VideoFacts, fingerprint};
 pub use info::VideoInfo;
 pub use limits::Limits;
 pub use open::{Video, open};
 pub use orientation::Orientation;
 pub use reader::{Decoded, Reader};
+pub use report::DecodeReport;
+pub use sampling::Sampling;
 pub use source::{Spooled, spool};
+pub use stream::{FRAMES_IN_FLIGHT, FrameFacts, FrameStream, Request, list, stream, stream_opened};

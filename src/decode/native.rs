@@ -4,7 +4,8 @@
 //! take no options and interrupt together with a closed error path, so this file speaks to the C functions itself.
 
 use super::limits::Limits;
-use ffmpeg_next::{self as ffmpeg, ffi, frame};
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{self as ffmpeg, ffi, frame, packet};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -62,6 +63,10 @@ impl Watch {
         self.deadline_ns.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    pub(super) fn cancel(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancel)
+    }
+
     pub(super) fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
@@ -79,12 +84,10 @@ extern "C" fn interrupted(watch: *mut c_void) -> c_int {
 
 /// An opened container.
 pub(super) struct Demuxer {
-    context: *mut ffi::AVFormatContext,
+    /// Closes the context when dropped, which has to be before `watch` goes
+    input: Input,
     watch: Arc<Watch>,
 }
-
-// SAFETY: an AVFormatContext has no thread affinity; `Demuxer` owns it and gives it out only through `&self`/`&mut self`.
-unsafe impl Send for Demuxer {}
 
 impl Demuxer {
     /// Opens a local file; nothing but `formats` (FFmpeg demuxer names) and the `file` protocol is let in.
@@ -121,7 +124,8 @@ impl Demuxer {
                 options.as_mut_ptr(),
             ))?;
         }
-        let demuxer = Self { context, watch };
+        // SAFETY: the context is open, and nothing else holds it.
+        let demuxer = Self { input: unsafe { Input::wrap(context) }, watch };
         demuxer.find_stream_info(limits)?;
         Ok(demuxer)
     }
@@ -133,11 +137,17 @@ impl Demuxer {
         let mut pointers: Vec<_> = options.iter().map(|option| option.0).collect();
         // SAFETY: the context is open; `pointers` has one dictionary for each stream, as the function asks. It may
         // replace them, so they are stored back for `Options` to free.
-        let code = unsafe { ffi::avformat_find_stream_info(self.context, pointers.as_mut_ptr()) };
+        let code = unsafe { ffi::avformat_find_stream_info(self.context(), pointers.as_mut_ptr()) };
         for (option, pointer) in options.iter_mut().zip(pointers) {
             option.0 = pointer;
         }
         Code::check(code).map(drop)
+    }
+
+    /// Valid and open for as long as `self` lives.
+    fn context(&self) -> *mut ffi::AVFormatContext {
+        // SAFETY: only copies the pointer.
+        unsafe { self.input.as_ptr().cast_mut() }
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -147,31 +157,31 @@ impl Demuxer {
     /// FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`.
     pub(super) fn format(&self) -> String {
         // SAFETY: an opened context has an input format, whose name is a static string.
-        unsafe { text((*(*self.context).iformat).name) }
+        unsafe { text((*(*self.context()).iformat).name) }
     }
 
     /// Length of the whole file in microseconds, where the container or FFmpeg's estimate says.
     pub(super) fn duration_us(&self) -> Option<i64> {
         // SAFETY: reads a number of a valid context.
-        known(unsafe { (*self.context).duration })
+        known(unsafe { (*self.context()).duration })
     }
 
     /// Whether the duration is no more than a guess from the bit rate.
     pub(super) fn duration_is_guess(&self) -> bool {
         // SAFETY: reads an enum of a valid context.
-        let method = unsafe { (*self.context).duration_estimation_method };
+        let method = unsafe { (*self.context()).duration_estimation_method };
         method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE
     }
 
     pub(super) fn stream_count(&self) -> usize {
         // SAFETY: reads a number of a valid context.
-        unsafe { (*self.context).nb_streams as usize }
+        unsafe { (*self.context()).nb_streams as usize }
     }
 
     fn stream_ptr(&self, index: usize) -> *mut ffi::AVStream {
         assert!(index < self.stream_count(), "stream index in range");
         // SAFETY: `streams` has `nb_streams` valid entries, and the index was checked.
-        unsafe { *(*self.context).streams.add(index) }
+        unsafe { *(*self.context()).streams.add(index) }
     }
 
     pub(super) fn stream(&self, index: usize) -> &ffi::AVStream {
@@ -184,14 +194,10 @@ impl Demuxer {
         unsafe { &*self.stream(index).codecpar }
     }
 
-    /// Whether a stream's side data holds `kind`, and its bytes.
-    pub(super) fn side_data(&self, index: usize, kind: ffi::AVPacketSideDataType) -> Option<&[u8]> {
-        let mut size = 0;
-        // SAFETY: the stream is valid; the data that comes back lives as long as it does and has `size` bytes.
-        unsafe {
-            let data = ffi::av_stream_get_side_data(self.stream_ptr(index), kind, &raw mut size);
-            if data.is_null() { None } else { Some(std::slice::from_raw_parts(data, size)) }
-        }
+    /// The bytes of a stream's side data of a kind, if it has any.
+    pub(super) fn side_data(&self, index: usize, kind: packet::side_data::Type) -> Option<Vec<u8>> {
+        let stream = self.input.stream(index)?;
+        stream.side_data().find(|data| data.kind() == kind).map(|data| data.data().to_vec())
     }
 
     /// Reads nothing but stream `index` from here on.
@@ -207,7 +213,7 @@ impl Demuxer {
         // SAFETY: both are valid and owned; FFmpeg unreferences the packet's old content first.
         unsafe {
             ffi::av_packet_unref(packet.0);
-            Code::check(ffi::av_read_frame(self.context, packet.0)).map(drop)
+            Code::check(ffi::av_read_frame(self.context(), packet.0)).map(drop)
         }
     }
 
@@ -215,7 +221,8 @@ impl Demuxer {
     pub(super) fn seek(&mut self, index: usize, timestamp: i64) -> Result<(), Code> {
         let index = c_int::try_from(index).unwrap_or(-1);
         // SAFETY: the context is valid and owned.
-        Code::check(unsafe { ffi::av_seek_frame(self.context, index, timestamp, ffi::AVSEEK_FLAG_BACKWARD) }).map(drop)
+        Code::check(unsafe { ffi::av_seek_frame(self.context(), index, timestamp, ffi::AVSEEK_FLAG_BACKWARD) })
+            .map(drop)
     }
 
     /// Entries of the demuxer's index of a stream: (timestamp, is a key frame, is hidden by an edit list).
@@ -232,13 +239,6 @@ impl Demuxer {
                 })
             })
             .collect()
-    }
-}
-
-impl Drop for Demuxer {
-    fn drop(&mut self) {
-        // SAFETY: opened by `open`, closed once; `watch` drops after this.
-        unsafe { ffi::avformat_close_input(&raw mut self.context) };
     }
 }
 
@@ -293,6 +293,10 @@ impl Packet {
 
     pub(super) fn pts(&self) -> Option<i64> {
         known(self.get().pts)
+    }
+
+    pub(super) fn dts(&self) -> Option<i64> {
+        known(self.get().dts)
     }
 
     pub(super) fn duration(&self) -> i64 {
@@ -407,21 +411,12 @@ impl Drop for Codec {
     }
 }
 
-/// A frame that refers to the same picture; the pixels are shared, not copied.
-pub(super) fn share(frame: &frame::Video) -> Result<frame::Video, Code> {
-    let mut shared = frame::Video::empty();
-    // SAFETY: both are valid frames; `shared` is empty, as the function asks.
-    Code::check(unsafe { ffi::av_frame_ref(shared.as_mut_ptr(), frame.as_ptr()) })?;
-    Ok(shared)
-}
-
-/// The demuxer that FFmpeg would choose for these first bytes.
-pub(super) fn probe(name: &Path, head: &[u8]) -> Option<String> {
-    let name = CString::new(name.as_os_str().as_bytes()).ok()?;
+/// The demuxer that FFmpeg would choose for these first bytes, whatever the file is called.
+pub(super) fn probe(head: &[u8]) -> Option<String> {
     let mut padded = head.to_vec();
     padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
     let data = ffi::AVProbeData {
-        filename: name.as_ptr(),
+        filename: c"".as_ptr(),
         buf: padded.as_mut_ptr(),
         buf_size: c_int::try_from(head.len()).ok()?,
         mime_type: ptr::null(),

@@ -5,8 +5,10 @@ use super::info::{self, VideoInfo};
 use super::limits::Limits;
 use super::native::{Code, Codec, Demuxer, Watch};
 use super::reader::Reader;
+use super::scan;
 use super::source;
 use ffmpeg_next::ffi;
+use ffmpeg_next::packet::side_data;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -41,7 +43,10 @@ pub(super) fn open_cancellable(path: &Path, limits: &Limits, cancel: Arc<AtomicB
     let stream = choose(path, &demuxer)?;
     check(path, &demuxer, stream, limits)?;
     demuxer.keep_only(stream);
-    let info = VideoInfo::read(&demuxer, stream);
+    let mut info = VideoInfo::read(&demuxer, stream);
+    if !scan::is_plausible(path, &info) {
+        scan::measure(path, &mut info, limits);
+    }
     Ok(Video { path: path.to_path_buf(), demuxer, info, limits: *limits })
 }
 
@@ -56,6 +61,11 @@ impl Video {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Set by whoever wants decoding to end.
+    pub(super) fn cancel(&self) -> Arc<AtomicBool> {
+        self.demuxer.watch().cancel()
     }
 
     /// Walks every frame from the start.
@@ -89,8 +99,7 @@ fn choose(path: &Path, demuxer: &Demuxer) -> Result<usize, DecodeError> {
 fn check(path: &Path, demuxer: &Demuxer, stream: usize, limits: &Limits) -> Result<(), DecodeError> {
     let (path, parameters) = (path.to_path_buf(), demuxer.parameters(stream));
     let encrypted = [b"encv", b"drmi"].iter().any(|tag| parameters.codec_tag == u32::from_le_bytes(**tag));
-    let init = ffi::AVPacketSideDataType::AV_PKT_DATA_ENCRYPTION_INIT_INFO;
-    if encrypted || demuxer.side_data(stream, init).is_some() {
+    if encrypted || demuxer.side_data(stream, side_data::Type::EncryptionInitInfo).is_some() {
         return Err(DecodeError::Encrypted { path });
     }
     if !Codec::exists(demuxer, stream) {

@@ -2,6 +2,84 @@
 
 use super::error::{Warning, WarningKind};
 use super::limits::MAX_WARNINGS;
+use super::walk::Walk;
+use longsight_models::{Span, Timestamp};
+
+/// Pictures that end this much before the header's time are worth a warning: containers round, and count the audio.
+const EARLY_S: f64 = 1.0;
+
+/// What was seen of a video, and what was not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodeReport {
+    /// Frames decoded, wanted or not
+    pub frames_decoded: u64,
+    /// Frames given
+    pub frames_yielded: u64,
+    /// Time of the first frame given, in seconds
+    pub first_s: Option<f64>,
+    /// Time of the last frame given, in seconds
+    pub last_s: Option<f64>,
+    /// The stretch that was looked at: what was asked for, less what the file does not hold
+    pub coverage: Span,
+    /// The longest stretch of it without a frame given, in seconds, ends included
+    pub max_gap_s: f64,
+    /// What was wrong with the file
+    pub warnings: Vec<Warning>,
+}
+
+impl DecodeReport {
+    pub(super) fn new(asked: Span) -> Self {
+        Self {
+            frames_decoded: 0,
+            frames_yielded: 0,
+            first_s: None,
+            last_s: None,
+            coverage: asked,
+            max_gap_s: 0.0,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Notes a frame that is given.
+    pub(super) fn see(&mut self, time: Timestamp) {
+        let now = time.seconds();
+        let before = *self.last_s.get_or_insert(self.coverage.start.min(now));
+        self.max_gap_s = self.max_gap_s.max(now - before);
+        self.first_s.get_or_insert(now);
+        self.last_s = Some(now);
+        self.frames_yielded += 1;
+    }
+
+    /// Notes something that went wrong outside the reader.
+    pub(super) fn warn(&mut self, after: Timestamp, kind: WarningKind) {
+        self.warnings.push(Warning { after_s: Some(after.seconds()), kind, count: 1 });
+    }
+
+    /// Closes the books; a walk that came to the end of the file says where that was.
+    pub(super) fn finish(mut self, walk: &Walk) -> Self {
+        let info = walk.info();
+        self.frames_decoded = walk.decoded();
+        self.warnings.extend(walk.warnings());
+        if let Some(end) = walk.end_s() {
+            let header = info.end_s().unwrap_or(end);
+            let asked = self.coverage.end.min(header);
+            if !info.duration_is_guess && header - end > EARLY_S && asked > end + EARLY_S {
+                let kind = WarningKind::EndsEarly { end_s: end, header_s: header };
+                self.warnings.push(Warning { after_s: None, kind, count: 1 });
+            }
+            if header - end > EARLY_S || !self.coverage.end.is_finite() || end > header {
+                self.coverage.end = self.coverage.end.min(end);
+            }
+        }
+        if !self.coverage.end.is_finite() {
+            self.coverage.end = self.last_s.unwrap_or(self.coverage.start);
+        }
+        self.coverage = Span::new(self.coverage.start, self.coverage.end.max(self.coverage.start));
+        let last = self.last_s.unwrap_or(self.coverage.start);
+        self.max_gap_s = self.max_gap_s.max(self.coverage.end - last);
+        self
+    }
+}
 
 /// A bounded list of warnings; equal ones in a row are counted together.
 #[derive(Debug, Clone, Default)]

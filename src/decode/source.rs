@@ -68,7 +68,7 @@ pub(super) fn explain(path: &Path, code: native::Code, limits: &Limits, timed_ou
     if let Err(source) = read {
         return DecodeError::Unreadable { path: owned, source };
     }
-    let Some(format) = native::probe(path, &head) else { return DecodeError::NotVideo { path: owned } };
+    let Some(format) = native::probe(&head) else { return DecodeError::NotVideo { path: owned } };
     let allowed = format.split(',').any(|name| FORMATS.split(',').any(|known| known == name));
     if !allowed {
         return DecodeError::RefusedFormat { path: owned, format };

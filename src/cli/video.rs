@@ -1,0 +1,52 @@
+//! The VIDEO argument of every command: a file, or `-` for a pipe.
+
+use super::failure::{Failure, Kind, Result};
+use crate::decode::{self, DecodeError, Limits, Spooled, Video, VideoFacts};
+use std::path::{Path, PathBuf};
+
+/// A VIDEO argument that has been opened. A pipe's content lives as long as this does.
+pub(super) struct Input {
+    /// What the user wrote
+    pub(super) name: PathBuf,
+    /// The file to open (again)
+    pub(super) path: PathBuf,
+    /// The video, opened
+    pub(super) video: Video,
+    _spooled: Option<Spooled>,
+}
+
+impl Input {
+    /// Opens what the user named; `-` copies stdin to a temporary file first.
+    ///
+    /// # Errors
+    /// With exit code 3 when it is no video.
+    pub(super) fn open(name: &Path, limits: &Limits) -> Result<Self> {
+        let spooled = match name.to_str() {
+            Some("-") => Some(decode::spool(std::io::stdin().lock(), limits).map_err(Failure::from)?),
+            _ => None,
+        };
+        let path = spooled.as_ref().map_or(name, Spooled::path).to_path_buf();
+        let video = decode::open(&path, limits).map_err(Failure::from)?;
+        Ok(Self { name: name.to_path_buf(), path, video, _spooled: spooled })
+    }
+
+    /// The `video` object of the result.
+    ///
+    /// # Errors
+    /// When the file can no longer be read.
+    pub(super) fn facts(&self) -> Result<VideoFacts> {
+        VideoFacts::new(&self.video, &self.name)
+            .map_err(|source| DecodeError::Unreadable { path: self.name.clone(), source }.into())
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        let kind = match error {
+            DecodeError::Cancelled { .. } => Kind::Interrupted,
+            DecodeError::Ffmpeg { .. } => Kind::Internal,
+            _ => Kind::Input,
+        };
+        Self::new(kind, &error).hint(error.hint())
+    }
+}

@@ -1,0 +1,9 @@
+//! Integration tests: the library and the command as users meet them. One binary, so that it links once.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "skipped tests say why")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod frames;
+mod hostile;
