@@ -1,3 +1,4 @@
 //! Numbers in, numbers out.
 
 pub mod attention;
+pub mod glance;

@@ -1,11 +1,158 @@
-//! `longsight scenes` (being built)
+//! `longsight scenes`: the shots of a video.
 
-use super::{Context, failure::Result};
+use super::failure::{Failure, Kind, Result};
+use super::video::Input;
+use super::{Context, output, parse_time};
+use crate::decode::Limits;
+use crate::render::{self, Format};
+use crate::scenes::{self, Adaptive, Content, Detector, MIN_SCENE_S, Similarity};
+use clap::builder::PossibleValue;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longsight_models::Span;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "Examples:
+  longsight scenes film.mp4                                     a table of the shots
+  longsight scenes film.mp4 --json                              the same, as JSON
+  longsight scenes film.mp4 --detector adaptive --format csv    for what reads PySceneDetect's lists
+  longsight scenes film.mp4 --format html --out film.html       a page with a timeline
+  longsight scenes film.mp4 --from 10:00 --to 12:00 --threshold 20";
 
 /// Arguments of `longsight scenes`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(before_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Video file, or - to read a pipe
+    video: PathBuf,
+    /// How scenes are found: content cuts where the picture changes, adaptive where it changes more than around,
+    /// similarity at the frames least like the one before
+    #[arg(long, value_enum, default_value_t = Method::Content)]
+    detector: Method,
+    /// Content: change from which on a scene begins, 0 to 255 [default: 27]. Adaptive: times the change around
+    /// [default: 3]. Similarity: cosine below which a scene may begin [default: 0.9]
+    #[arg(long, value_name = "X", value_parser = parse_number)]
+    threshold: Option<f64>,
+    /// Shortest scene, in seconds
+    #[arg(long, value_name = "S", default_value_t = MIN_SCENE_S, value_parser = parse_time)]
+    min_scene_len: f64,
+    /// Similarity: cut at no more than this many frames
+    #[arg(long, value_name = "N", default_value_t = Similarity::default().max_cuts)]
+    max_cuts: usize,
+    /// Start here
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    from: Option<f64>,
+    /// End before here
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    to: Option<f64>,
+    /// What is written [default: table, or json with --json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
 
-pub(super) fn run(_args: &Args, _context: &Context) -> Result {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    Content,
+    Adaptive,
+    Similarity,
+}
+
+impl clap::ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        const FORMATS: [Format; Format::ALL.len()] = {
+            let mut formats = [Format::Table; Format::ALL.len()];
+            let mut at = 0;
+            while at < formats.len() {
+                formats[at] = Format::ALL[at].1;
+                at += 1;
+            }
+            formats
+        };
+        &FORMATS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Format::ALL.iter().find(|(_, format)| format == self).map(|(name, _)| PossibleValue::new(*name))
+    }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let range = range(args)?;
+    let format = match (args.format, context.json) {
+        (None | Some(Format::Json), true) => Format::Json,
+        (Some(other), true) if other != Format::JsonLines => {
+            return Err(Failure::new(Kind::Usage, "--json and --format ask for different things").hint("give one"));
+        }
+        (format, _) => format.unwrap_or(Format::Table),
+    };
+    let limits = Limits::default();
+    let input = Input::open(&args.video, &limits)?;
+    let facts = input.facts()?;
+    let bar = progress_bar(context, input.video.info().duration_s);
+    let detector = detector(args);
+    let mut found = scenes::detect(&input.path, detector.as_ref(), range, &limits, &mut |seconds| {
+        bar.set_position((seconds * 1000.0) as u64);
+    })?;
+    bar.finish_and_clear();
+    found.path.clone_from(&input.name);
+    for warning in &found.warnings {
+        output::note(context, &format!("longsight: {}: {warning}", args.video.display()));
+    }
+    if found.scenes.is_empty() {
+        let what = format!("{}: no frame lies between --from and --to", args.video.display());
+        return Err(Failure::new(Kind::Input, what).hint("give times inside the video"));
+    }
+    let text = render::scenes(&found, &facts, format);
+    match &args.out {
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
+                .hint("choose another file with --out")
+        })?,
+        None => output::bytes(text.as_bytes()),
+    }
     Ok(())
+}
+
+fn range(args: &Args) -> Result<Option<Span>> {
+    let (from, to) = (args.from.unwrap_or(f64::NEG_INFINITY), args.to.unwrap_or(f64::INFINITY));
+    if from >= to {
+        return Err(Failure::new(Kind::Usage, format!("--from {from} is not before --to {to}")));
+    }
+    Ok((args.from.is_some() || args.to.is_some()).then_some(Span { start: from, end: to }))
+}
+
+fn detector(args: &Args) -> Box<dyn Detector> {
+    let min_scene_s = args.min_scene_len;
+    match args.detector {
+        Method::Content => {
+            let usual = Content::default();
+            Box::new(Content { threshold: args.threshold.unwrap_or(usual.threshold), min_scene_s })
+        }
+        Method::Adaptive => {
+            let usual = Adaptive::default();
+            Box::new(Adaptive { threshold: args.threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
+        }
+        Method::Similarity => {
+            let threshold = args.threshold.unwrap_or(Similarity::default().threshold);
+            Box::new(Similarity { threshold, max_cuts: args.max_cuts, min_scene_s })
+        }
+    }
+}
+
+/// A bar on stderr; hidden when that is no terminal, and with `--quiet`.
+fn progress_bar(context: &Context, duration_s: Option<f64>) -> ProgressBar {
+    let target = if context.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let millis = duration_s.map(|seconds| (seconds * 1000.0) as u64);
+    let bar = ProgressBar::with_draw_target(millis, target);
+    let style = ProgressStyle::with_template("looking for scenes {wide_bar} {percent}% {eta}");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+fn parse_number(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(format!("`{text}` is no number")),
+    }
 }

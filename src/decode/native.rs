@@ -303,6 +303,10 @@ impl Packet {
         self.get().duration
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        usize::try_from(self.get().size).unwrap_or(0)
+    }
+
     pub(super) fn is_key(&self) -> bool {
         self.get().flags & ffi::AV_PKT_FLAG_KEY != 0
     }

@@ -16,6 +16,15 @@ from model import Tiny
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
 
 
+# What the first questions of a new user are about is asked more often than the rest.
+OFTEN = {"existence": 4, "colour": 4, "shape": 4, "when": 4, "absent": 2, "reading": 2}
+
+
+def pick(rng, questions, count):
+    """Without repetition, by weight: the smallest of exponential draws."""
+    return sorted(questions, key=lambda q: rng.expovariate(OFTEN.get(q["kind"], 1)))[:count]
+
+
 def batches(sources, packer, size, per_clip, seed, stop):
     """Endless batches of clips of like length, made on one thread ahead of the training."""
     rng = random.Random(seed)
@@ -29,7 +38,7 @@ def batches(sources, packer, size, per_clip, seed, stop):
             for chunk in chunks:
                 rows = []
                 for clips, row in chunk:
-                    questions = rng.sample(row["questions"], min(per_clip, len(row["questions"])))
+                    questions = pick(rng, row["questions"], per_clip)
                     shift = rng.randrange(1, 120) * 0.5 if rng.random() < 0.3 else 0.0
                     rows.append(packer.row(clips, row, questions, shift))
                 yield pack(rows)

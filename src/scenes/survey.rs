@@ -1,0 +1,446 @@
+//! A video seen once, cheaply: one [`Row`] for each frame.
+//!
+//! The video is taken apart at key frames and the pieces are decoded side by side, one decoder a core; each frame is
+//! looked at while it is still in the decoder's cache. Where the caller can do without the scores of calm frames,
+//! frames that no other refers to are left out as long as what surrounds them is calm; see [`Busy`].
+
+use super::busy::{Busy, Only};
+use super::glance::Looker;
+use super::similarity::{cosine, features};
+use crate::decode::{self, DecodeError, Decoded, Gate, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
+use longsight_kernels::glance::{Glance, delta};
+use longsight_models::{Span, Timestamp};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// One frame, as detectors see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Presentation time
+    pub time: Timestamp,
+    /// Mean absolute difference to the frame before, averaged over hue, saturation and value: 0 to 255; 0 for the first
+    pub change: f64,
+    /// Cosine of its features with the frame before's; 1 for the first, and where no detector asked
+    pub likeness: f32,
+    /// Whether the frame was looked at; a calm one may be left out
+    pub seen: bool,
+}
+
+/// What the rows of a survey have to hold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wishes {
+    /// Scores below this need not be known; 0 asks for every frame's
+    pub calm_below: f64,
+    /// Whether [`Row::likeness`] is wanted
+    pub likeness: bool,
+}
+
+/// The rows of a video, and what was wrong with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// What the container says
+    pub info: VideoInfo,
+    /// One for each frame, in presentation order
+    pub rows: Vec<Row>,
+    /// Number of the first row's frame, from the video's first on
+    pub first_frame: u64,
+    /// Where the last frame ends, in ticks
+    pub end_pts: i64,
+    /// What could not be decoded
+    pub warnings: Vec<Warning>,
+}
+
+/// Pieces for each core: enough that an uneven piece does not leave the others waiting, few enough that seeking and
+/// starting decoders stays below a hundredth of the work.
+const PIECES_PER_CORE: usize = 4;
+/// Pieces shorter than this would be mostly seeking.
+const MIN_PIECE_S: f64 = 1.0;
+/// Frames between two progress reports of a piece.
+const REPORT_EVERY: usize = 64;
+/// A gap between frames of at least this part of the wanted score is looked at frame by frame.
+const GAP_PART: f64 = 0.75;
+
+/// One stretch between two joints.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Plan {
+    from: Option<Joint>,
+    until: Option<i64>,
+}
+
+struct Piece {
+    rows: Vec<Row>,
+    first: Glance,
+    last: Glance,
+    last_length: i64,
+    warnings: Vec<Warning>,
+}
+
+enum Message {
+    Progress { seconds: f64 },
+    Done { at: usize, piece: Result<Piece, DecodeError> },
+}
+
+/// Looks at every frame of a video, or of the part of it whose times lie in `range`; `progress` is told how many seconds
+/// are done.
+///
+/// # Errors
+/// When the file is no video that can be read, or not one frame can be decoded.
+pub fn survey(
+    path: &Path,
+    limits: &Limits,
+    wishes: Wishes,
+    range: Option<Span>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Survey, DecodeError> {
+    let mut video = decode::open(path, &limits.with_threads(1))?;
+    let info = video.info().clone();
+    let lazily = video.seeks_exactly() && wishes.calm_below > 0.0;
+    let plans = plan(&mut video, range, limits.cores());
+    drop(video);
+    let pieces = if plans.len() > 1 { side_by_side(path, limits, &plans, wishes, progress)? } else { None };
+    let pieces = match pieces {
+        Some(pieces) => pieces,
+        None => {
+            // After a failure everything is decoded once, in order, without going back.
+            let patient = (Plan { from: None, until: plans.last().and_then(|plan| plan.until) }, false);
+            let first = if plans.len() == 1 { (plans[0], lazily) } else { patient };
+            vec![match in_order(path, limits, first, wishes, progress) {
+                Err(error) if first != patient && !matches!(error, DecodeError::Cancelled { .. }) => {
+                    in_order(path, limits, patient, wishes, progress)?
+                }
+                outcome => outcome?,
+            }]
+        }
+    };
+    let mut survey = join(info, pieces, wishes);
+    if let Some(range) = range {
+        keep(&mut survey, range);
+        if let Some(first) = survey.rows.first().map(|row| row.time.pts) {
+            survey.first_frame = decode::open(path, limits)?.frames_before(first);
+        }
+    }
+    Ok(survey)
+}
+
+/// The stretches that are walked side by side; one where there are no key frames to part at.
+fn plan(video: &mut Video, range: Option<Span>, cores: usize) -> Vec<Plan> {
+    let info = video.info();
+    let start = info.start_s.unwrap_or(0.0);
+    let whole = Span { start, end: info.end_s().unwrap_or(start) };
+    let wanted = range.map_or(whole, |range| Span {
+        start: range.start.clamp(whole.start, whole.end),
+        end: range.end.clamp(whole.start, whole.end),
+    });
+    // A header that ends early must not end the walk: the last piece goes on to the range's own end.
+    let until = range.map(|range| range.end / info.time_base.seconds().max(1e-9)).map(|ticks| ticks.ceil() as i64);
+    let from = if wanted.start > start { video.joint_before(wanted.start) } else { None };
+    let parts = if cores > 1 { cores * PIECES_PER_CORE } else { 1 };
+    let joints = video.joints(wanted, parts.min((wanted.duration() / MIN_PIECE_S) as usize));
+    let starts = std::iter::once(from).chain(joints.iter().copied().map(Some));
+    let ends = joints.iter().map(|joint| Some(joint.pts())).chain([until]);
+    starts.zip(ends).map(|(from, until)| Plan { from, until }).collect()
+}
+
+/// Walks one stretch with all cores.
+fn in_order(
+    path: &Path,
+    limits: &Limits,
+    (plan, lazily): (Plan, bool),
+    wishes: Wishes,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Piece, DecodeError> {
+    let mut done_s = 0.0;
+    let mut report = Reports::new(|seconds| {
+        done_s += seconds;
+        progress(done_s);
+    });
+    let video = decode::open(path, &limits.with_threads(limits.cores()))?;
+    let wishes = if lazily { wishes } else { Wishes { calm_below: 0.0, ..wishes } };
+    walk(video, plan, wishes, &mut report).map(|(piece, _)| piece)
+}
+
+/// Keeps the rows of a range; the first of them has no frame before it.
+fn keep(survey: &mut Survey, range: Span) {
+    let after = survey.rows.iter().find(|row| row.time.seconds() >= range.end).map(|row| row.time.pts);
+    survey.end_pts = after.unwrap_or(survey.end_pts);
+    survey.rows.retain(|row| range.contains(row.time.seconds()));
+    if let Some(first) = survey.rows.first_mut() {
+        (first.change, first.likeness) = (0.0, 1.0);
+    }
+}
+
+/// Walks the stretches on all cores. `None` if one of them does not begin where it should, or fails in
+/// a way that a walk from the start may not.
+fn side_by_side(
+    path: &Path,
+    limits: &Limits,
+    plans: &[Plan],
+    wishes: Wishes,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Option<Vec<Piece>>, DecodeError> {
+    let workers = limits.cores().min(plans.len());
+    let limits = limits.with_threads(limits.cores().div_ceil(workers));
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || work(path, &limits, plans, next, wishes, &sender));
+        }
+        drop(sender);
+        let mut pieces: Vec<Option<Piece>> = plans.iter().map(|_| None).collect();
+        let mut done_s = 0.0;
+        let mut failed = None;
+        for message in receiver {
+            match message {
+                Message::Progress { seconds } => {
+                    done_s += seconds;
+                    progress(done_s);
+                }
+                Message::Done { at, piece: Ok(piece) } => pieces[at] = Some(piece),
+                Message::Done { piece: Err(error), .. } => {
+                    // No worker begins another piece.
+                    next.store(plans.len(), Ordering::Relaxed);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error @ DecodeError::Cancelled { .. }) => return Err(error),
+            Some(_) => return Ok(None),
+            None => {}
+        }
+        let pieces: Vec<Piece> = pieces.into_iter().flatten().collect();
+        let whole = pieces.len() == plans.len() && pieces.iter().zip(plans).all(|(piece, plan)| fits(piece, *plan));
+        Ok(whole.then_some(pieces))
+    })
+}
+
+/// Whether a piece begins at its joint, ends before the next, and goes forward all the time.
+fn fits(piece: &Piece, plan: Plan) -> bool {
+    let times = || piece.rows.iter().map(|row| row.time.pts);
+    let begins = plan.from.is_none_or(|joint| times().next() == Some(joint.pts()) && piece.rows[0].seen);
+    begins && times().zip(times().skip(1)).all(|(a, b)| a < b)
+}
+
+/// One worker: takes pieces until there are none.
+fn work(
+    path: &Path,
+    limits: &Limits,
+    plans: &[Plan],
+    next: &AtomicUsize,
+    wishes: Wishes,
+    sender: &mpsc::Sender<Message>,
+) {
+    let mut kept: Option<Video> = None;
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some(&plan) = plans.get(at) else { return };
+        let outcome = kept.take().map_or_else(|| decode::open(path, limits), Ok).and_then(|video| {
+            let mut report = Reports::new(|seconds| {
+                let _ = sender.send(Message::Progress { seconds });
+            });
+            walk(video, plan, wishes, &mut report)
+        });
+        let piece = outcome.map(|(piece, video)| {
+            kept = Some(video);
+            piece
+        });
+        // The receiver lives until every sender is gone.
+        let _ = sender.send(Message::Done { at, piece });
+    }
+}
+
+/// Tells how many seconds a walk has moved on, now and then.
+struct Reports<F> {
+    tell: F,
+    last: Option<f64>,
+    frames: usize,
+}
+
+impl<F: FnMut(f64)> Reports<F> {
+    fn new(tell: F) -> Self {
+        Self { tell, last: None, frames: 0 }
+    }
+
+    fn frame(&mut self, seconds: f64) {
+        let last = *self.last.get_or_insert(seconds);
+        self.frames += 1;
+        if self.frames.is_multiple_of(REPORT_EVERY) {
+            (self.tell)(seconds - last);
+            self.last = Some(seconds);
+        }
+    }
+}
+
+/// One piece: every frame, or where calm ones may be left out, what is not calm.
+fn walk<F: FnMut(f64)>(
+    video: Video,
+    plan: Plan,
+    wishes: Wishes,
+    report: &mut Reports<F>,
+) -> Result<(Piece, Video), DecodeError> {
+    let mut eye = Eye::new(wishes);
+    if wishes.calm_below <= 0.0 {
+        return pass(video, plan, Open, &mut eye, report);
+    }
+    let (mut piece, video) = pass(video, plan, Busy::default(), &mut eye, report)?;
+    let gaps = gaps(&piece.rows, wishes.calm_below * GAP_PART);
+    let video = close(video, &mut piece.rows, &gaps, &mut eye)?;
+    Ok((piece, video))
+}
+
+/// Compares each frame with the one before it.
+struct Eye {
+    looker: Looker,
+    wishes: Wishes,
+    before: Glance,
+    now: Glance,
+    features: Vec<f32>,
+}
+
+impl Eye {
+    fn new(wishes: Wishes) -> Self {
+        Self {
+            looker: Looker::default(),
+            wishes,
+            before: Glance::default(),
+            now: Glance::default(),
+            features: Vec::new(),
+        }
+    }
+
+    /// The row of a frame. A frame of another size, or one whose format cannot be read, compares as no change.
+    fn look(&mut self, decoded: &Decoded<'_>) -> Row {
+        std::mem::swap(&mut self.before, &mut self.now);
+        let readable = self.looker.look(decoded, &mut self.now);
+        if !readable {
+            std::mem::swap(&mut self.before, &mut self.now);
+        }
+        let (change, likeness) = if readable { self.compare() } else { (0.0, 1.0) };
+        Row { time: decoded.time, change, likeness, seen: true }
+    }
+
+    fn compare(&mut self) -> (f64, f32) {
+        let likeness = if self.wishes.likeness {
+            let features = features(&self.now);
+            let likeness = if self.features.is_empty() { 1.0 } else { cosine(&self.features, &features) };
+            self.features = features;
+            likeness
+        } else {
+            1.0
+        };
+        (change(&self.before, &self.now), likeness)
+    }
+}
+
+/// The score of a frame after another: the mean of the three channels' differences, 0 if they cannot be compared.
+fn change(before: &Glance, now: &Glance) -> f64 {
+    if (before.width, before.height) != (now.width, now.height) {
+        return 0.0;
+    }
+    delta(before, now).iter().sum::<f64>() / 3.0
+}
+
+fn pass<G: Gate, F: FnMut(f64)>(
+    video: Video,
+    plan: Plan,
+    gate: G,
+    eye: &mut Eye,
+    report: &mut Reports<F>,
+) -> Result<(Piece, Video), DecodeError> {
+    let mut stretch = video.stretch(plan.from, plan.until, gate)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut first = Glance::default();
+    while let Some(step) = stretch.next()? {
+        match step {
+            Step::Frame(decoded) => {
+                rows.push(eye.look(&decoded));
+                if first.width == 0 {
+                    first.clone_from(&eye.now);
+                }
+                report.frame(decoded.time.seconds());
+            }
+            Step::Skipped(time) => rows.push(Row { time, change: 0.0, likeness: 1.0, seen: false }),
+        }
+    }
+    let (last_length, warnings) = (stretch.last_length(), stretch.warnings().to_vec());
+    Ok((Piece { rows, first, last: eye.now.clone(), last_length, warnings }, stretch.into_video()))
+}
+
+/// Runs of rows that begin and end with a seen frame, with unseen ones between, where the end differs by `least`.
+fn gaps(rows: &[Row], least: f64) -> Vec<Range<usize>> {
+    let mut seen = 0;
+    let mut gaps = Vec::new();
+    for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.seen) {
+        if at > seen + 1 && row.change >= least {
+            gaps.push(seen..at + 1);
+        }
+        seen = at;
+    }
+    gaps
+}
+
+/// Looks at every frame of the gaps.
+fn close(mut video: Video, rows: &mut [Row], gaps: &[Range<usize>], eye: &mut Eye) -> Result<Video, DecodeError> {
+    let span = |gap: &Range<usize>, rows: &[Row]| rows[gap.start].time.pts..=rows[gap.end - 1].time.pts;
+    let mut left = gaps;
+    while let Some(gap) = left.first() {
+        let start = rows[gap.start].time.pts;
+        let joint = video.joint_at(start).filter(|joint| joint.pts() <= start);
+        let Some(joint) = joint else { return Err(video.lost()) };
+        // All gaps of the same group of pictures in one walk.
+        let group = left.iter().take_while(|gap| {
+            gap.start == left[0].start || video.joint_at(rows[gap.start].time.pts) == Some(joint)
+        });
+        let group = group.count();
+        let (group, rest) = left.split_at(group);
+        left = rest;
+        let wanted: Vec<_> = group.iter().map(|gap| span(gap, rows)).collect();
+        let until = wanted.last().map(|span| span.end() + 1);
+        let mut stretch = video.stretch(Some(joint), until, Only::new(wanted.clone()))?;
+        while let Some(step) = stretch.next()? {
+            let Step::Frame(decoded) = step else { continue };
+            let pts = decoded.time.pts;
+            let Some(span) = wanted.iter().find(|span| span.contains(&pts)) else { continue };
+            let row = eye.look(&decoded);
+            if pts != *span.start()
+                && let Ok(at) = rows.binary_search_by_key(&pts, |row| row.time.pts)
+            {
+                rows[at] = row;
+            }
+        }
+        video = stretch.into_video();
+    }
+    Ok(video)
+}
+
+/// Puts the pieces together: the first frame of each is compared with the last of the piece before.
+fn join(info: VideoInfo, pieces: Vec<Piece>, wishes: Wishes) -> Survey {
+    let mut rows: Vec<Row> = Vec::with_capacity(pieces.iter().map(|piece| piece.rows.len()).sum());
+    let mut warnings = Vec::new();
+    let (mut last, mut last_length) = (Glance::default(), 0);
+    for piece in pieces {
+        let joined = rows.len();
+        rows.extend(piece.rows);
+        if joined > 0 && joined < rows.len() {
+            rows[joined].change = change(&last, &piece.first);
+            if wishes.likeness {
+                rows[joined].likeness = cosine(&features(&last), &features(&piece.first));
+            }
+        }
+        (last, last_length) = (piece.last, piece.last_length);
+        warnings.extend(piece.warnings);
+    }
+    let end_pts = rows.last().map_or(0, |row| row.time.pts.saturating_add(length(&info, &rows, last_length)));
+    Survey { info, rows, first_frame: 0, end_pts, warnings }
+}
+
+/// Ticks that the last frame is shown: what the container says, else as long as the one before, else by the frame rate.
+fn length(info: &VideoInfo, rows: &[Row], said: i64) -> i64 {
+    let before = rows.windows(2).last().map(|pair| pair[1].time.pts - pair[0].time.pts);
+    let by_rate = || (1.0 / (info.frame_rate.unwrap_or(25.0) * info.time_base.seconds().max(1e-9))).round() as i64;
+    [Some(said), before].into_iter().flatten().find(|&ticks| ticks > 0).unwrap_or_else(by_rate).max(1)
+}
