@@ -95,4 +95,4 @@ impl Failure {
 }
 
 /// Results of subcommands.
-pub type Result<T = ()> = std::result::Result<T, Failure>;
+pub(super) type Result<T = ()> = std::result::Result<T, Failure>;

@@ -10,26 +10,26 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// When the value cannot be serialised. A closed pipe is no error.
-pub fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let line = serde_json::to_string(value).map_err(|error| Failure::new(Kind::Internal, error))?;
     text(&line);
     Ok(())
 }
 
 /// Prints a line of the result; a reader that went away is no error.
-pub fn text(line: &str) {
+pub(super) fn text(line: &str) {
     let mut out = std::io::stdout().lock();
     // A closed pipe (`| head`) means that the reader has seen enough.
     let _ = writeln!(out, "{line}");
 }
 
 /// Prints bytes of the result as they are.
-pub fn bytes(data: &[u8]) {
+pub(super) fn bytes(data: &[u8]) {
     let _ = std::io::stdout().lock().write_all(data);
 }
 
 /// Tells the user something on stderr unless `--quiet`.
-pub fn note(context: &Context, line: &str) {
+pub(super) fn note(context: &Context, line: &str) {
     if !context.quiet {
         eprintln!("{line}");
     }

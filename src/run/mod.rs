@@ -18,4 +18,4 @@ pub use ask::{Job, Question, RunError, ask};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
 pub use model::{LoadError, Model};
-pub use plan::{DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
+pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};

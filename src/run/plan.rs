@@ -24,6 +24,8 @@ pub struct Plan {
     pub decode: DecodePlan,
     /// How large
     pub vision: VisionPlan,
+    /// How visual tokens become fewer
+    pub compress: CompressPlan,
     /// How the prompt is run
     pub prefill: PrefillPlan,
     /// How the answer is made
@@ -58,6 +60,14 @@ pub struct VisionPlan {
     pub height: u32,
     /// Visual tokens of the whole video
     pub tokens: usize,
+}
+
+/// How visual tokens become fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressPlan {
+    /// Every token is kept
+    None,
 }
 
 /// How the prompt is run.
@@ -168,6 +178,7 @@ impl Plan {
                 frames: known.map(|_| frames as u64),
             },
             vision,
+            compress: CompressPlan::None,
             prefill: PrefillPlan {
                 mode: options.prefill.mode.unwrap_or_default(),
                 chunk: options.prefill.chunk.unwrap_or(crate::generate::PREFILL_ROWS),
