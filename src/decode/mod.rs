@@ -1,8 +1,9 @@
 //! What is in the file, and when?
 //!
 //! Comes in: a path. Goes out: [`VideoInfo`] from the container alone, native frames ([`Reader`]), each with its exact
-//! presentation time, chosen ones as RGB pictures ([`stream`]), and [`Warning`]s about what could not be decoded. Never: a network connection, a second file,
-//! tensors, or a time computed from a frame's number.
+//! presentation time, chosen ones as RGB pictures ([`stream`]), all of a [`Stretch`] for stages that look at everything,
+//! and [`Warning`]s about what could not be decoded. Never: a network connection, a second file, tensors, or a time
+//! computed from a frame's number.
 
 mod convert;
 mod error;
@@ -21,6 +22,7 @@ mod sampling;
 mod scan;
 mod source;
 mod stream;
+mod stretch;
 mod walk;
 
 pub use convert::Size;
@@ -36,3 +38,4 @@ pub use report::DecodeReport;
 pub use sampling::Sampling;
 pub use source::{Spooled, spool};
 pub use stream::{FRAMES_IN_FLIGHT, FrameFacts, FrameStream, Request, list, stream, stream_opened};
+pub use stretch::{Ahead, Gate, Joint, Open, Step, Stretch};

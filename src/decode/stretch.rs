@@ -314,8 +314,9 @@ impl<G: Gate> Stretch<G> {
             self.warn(WarningKind::Concealed);
         }
         let (index, time, key) = (self.given, self.time(pts), self.frame.is_key());
+        let duration_s = (self.last_length > 0).then(|| self.last_length as f64 * time.base.seconds());
         self.given += 1;
-        Decoded { frame: &self.frame, index, time, key, damaged }
+        Decoded { frame: &self.frame, index, time, duration_s, key, damaged }
     }
 
     fn time(&self, pts: i64) -> Timestamp {

@@ -6,7 +6,7 @@ use crate::scenes::Scenes;
 use std::fmt::Write;
 
 pub(super) fn scenes(scenes: &Scenes) -> String {
-    let rate = (scenes.frame_rate().round() as u64).max(1);
+    let rate = (scenes.frame_rate.round() as u64).max(1);
     let name: String = file_name(scenes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut text = format!("TITLE: {name}\nFCM: NON-DROP FRAME\n");
     for scene in &scenes.scenes {

@@ -5,7 +5,7 @@ use crate::scenes::Scenes;
 use serde_json::{Value, json};
 
 pub(super) fn scenes(scenes: &Scenes) -> String {
-    let rate = scenes.frame_rate();
+    let rate = scenes.frame_rate;
     let frame = |seconds: f64| (seconds * rate).round();
     let range = |start: f64, end: f64| {
         let time = |value: f64| json!({"OTIO_SCHEMA": "RationalTime.1", "rate": rate, "value": value});

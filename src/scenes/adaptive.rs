@@ -1,6 +1,6 @@
 //! A scene begins where a change stands out from the changes around it, so that fast motion is no cut.
 
-use super::flash::micros;
+use super::flash::Least;
 use super::{Detector, Row, Wishes};
 use serde::Serialize;
 use serde_json::Value;
@@ -53,16 +53,16 @@ impl Detector for Adaptive {
         Wishes { calm_below: 0.0, likeness: false }
     }
 
-    fn cuts(&self, rows: &[Row]) -> Vec<usize> {
+    fn cuts(&self, rows: &[Row], frame_rate: f64) -> Vec<usize> {
         let Some(first) = rows.first() else { return Vec::new() };
-        let least = micros(self.min_scene_s);
-        let mut last = micros(first.time.seconds());
+        let least = Least::new(self.min_scene_s, frame_rate);
+        let mut last = first.time.seconds();
         let mut cuts = Vec::new();
         for (at, around) in rows.windows(2 * self.window + 1).enumerate() {
             let row = &around[self.window];
-            let time = micros(row.time.seconds());
+            let time = row.time.seconds();
             let stands_out = row.change >= self.min_change && self.ratio(around) >= self.threshold;
-            if stands_out && time - last >= least {
+            if stands_out && least.lies_between(last, time) {
                 last = time;
                 cuts.push(at + self.window);
             }

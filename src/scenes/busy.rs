@@ -7,16 +7,21 @@
 //! that differ from both ends of a gap of two or three frames, whose ends are alike, and that cost few bytes.
 
 use crate::decode::{Ahead, Gate};
+use longsight_models::TimeBase;
 use std::ops::RangeInclusive;
 
 /// A frame this many times as large as the median of its like is taken for a change.
 const LARGE: usize = 2;
+/// Longest gap in seconds, five frames at 24 a second, in which frames may be left out.
+const WIDEST_S: f64 = 0.21;
 /// Frames in the running medians: about a second of reference frames.
 const MEMORY: usize = 15;
 
 /// Leaves out calm frames between reference frames.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Busy {
+    /// Reference frames further apart than this, in ticks, leave too much time for something to come and go
+    widest: i64,
     /// The latest time sent
     frontier: Option<i64>,
     ahead: Median,
@@ -25,12 +30,21 @@ pub(super) struct Busy {
     awake: bool,
 }
 
+impl Busy {
+    /// A gate for a video with this time base.
+    pub(super) fn new(base: TimeBase) -> Self {
+        let widest = (WIDEST_S / base.seconds().max(1e-9)) as i64;
+        Self { widest, frontier: None, ahead: Median::default(), between: Median::default(), awake: true }
+    }
+}
+
 impl Gate for Busy {
     fn wants(&mut self, ahead: Ahead) -> bool {
         if self.frontier.is_none_or(|frontier| ahead.pts > frontier) {
             // Opens a gap: what is shown before it comes after it in the file.
+            let wide = self.frontier.is_none_or(|frontier| ahead.pts - frontier > self.widest);
             self.frontier = Some(ahead.pts);
-            self.awake = ahead.key || self.ahead.is_large(ahead.bytes);
+            self.awake = ahead.key || wide || self.ahead.is_large(ahead.bytes);
             if !ahead.key {
                 self.ahead.push(ahead.bytes);
             }
@@ -89,7 +103,7 @@ mod tests {
 
     /// Packets in file order: presentation time and size.
     fn wanted(packets: &[(i64, usize)]) -> Vec<i64> {
-        let mut gate = Busy::default();
+        let mut gate = Busy::new(TimeBase { num: 1, den: 25 });
         let mut wants = |&(pts, bytes): &(i64, usize)| gate.wants(Ahead { pts, bytes, key: pts == 0 }).then_some(pts);
         packets.iter().filter_map(&mut wants).collect()
     }
@@ -105,6 +119,12 @@ mod tests {
         let kept = wanted(&calm(10));
         assert!(kept.iter().all(|pts| pts % 3 == 0 || *pts < 4), "{kept:?}");
         assert!(kept.iter().filter(|pts| *pts % 3 == 0).count() == 11);
+    }
+
+    #[test]
+    fn a_slow_video_keeps_every_frame() {
+        let slow: Vec<_> = calm(10).into_iter().map(|(pts, bytes)| (pts * 25, bytes)).collect();
+        assert_eq!(wanted(&slow).len(), slow.len());
     }
 
     #[test]

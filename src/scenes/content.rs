@@ -1,6 +1,6 @@
 //! A scene begins where the picture changes by more than a threshold from one frame to the next.
 
-use super::flash::{FlashFilter, micros};
+use super::flash::{FlashFilter, Least};
 use super::{Detector, Row, Wishes};
 use serde::Serialize;
 use serde_json::Value;
@@ -29,11 +29,11 @@ impl Detector for Content {
         Wishes { calm_below: self.threshold, likeness: false }
     }
 
-    fn cuts(&self, rows: &[Row]) -> Vec<usize> {
-        let mut filter = FlashFilter::new(self.min_scene_s);
+    fn cuts(&self, rows: &[Row], frame_rate: f64) -> Vec<usize> {
+        let mut filter = FlashFilter::new(Least::new(self.min_scene_s, frame_rate));
         let above = |row: &Row| row.change >= self.threshold;
         let frames = rows.iter().enumerate();
-        frames.filter_map(|(at, row)| filter.push(at, micros(row.time.seconds()), above(row))).collect()
+        frames.filter_map(|(at, row)| filter.push(at, row.time.seconds(), above(row))).collect()
     }
 
     fn settings(&self) -> Value {

@@ -1,8 +1,30 @@
 //! A minimum length of scenes, as PySceneDetect's flash filter in merging mode keeps it.
 
-/// Microseconds: the clock on which PySceneDetect compares lengths.
-pub(super) fn micros(seconds: f64) -> i64 {
-    (seconds * 1e6).round() as i64
+/// Counts a length in frames of the average rate, as PySceneDetect's command line does: 0.6 s at 24 frames a second are
+/// 14 frames.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Least {
+    frames: f64,
+    rate: f64,
+}
+
+impl Least {
+    /// At least `seconds` at `rate` frames a second.
+    pub(super) fn new(seconds: f64, rate: f64) -> Self {
+        Self { frames: (seconds * rate).round_ties_even(), rate }
+    }
+
+    /// Whether there is any.
+    fn is_some(self) -> bool {
+        self.frames > 0.0
+    }
+
+    /// Whether at least this lies between two times in seconds.
+    pub(super) fn lies_between(self, from: f64, to: f64) -> bool {
+        // To the microsecond first: what a container's clock cannot say is no reason for another frame.
+        let seconds = ((to - from) * 1e6).round() / 1e6;
+        (seconds * self.rate).round_ties_even() >= self.frames
+    }
 }
 
 /// Turns "this frame differs from the one before" into cuts at least a length apart.
@@ -12,33 +34,33 @@ pub(super) fn micros(seconds: f64) -> i64 {
 /// the length has passed without another. Frames above it in the first `length` after the start give no cut.
 #[derive(Debug, Clone)]
 pub(super) struct FlashFilter {
-    length: i64,
-    /// The last frame above the threshold, or the first of all
-    above: Option<(usize, i64)>,
+    least: Least,
+    /// The last frame above the threshold, or the first of all: its number and time
+    above: Option<(usize, f64)>,
     /// Where merging began
-    merging: Option<i64>,
+    merging: Option<f64>,
     had_cut: bool,
 }
 
 impl FlashFilter {
-    /// A filter for scenes of at least `seconds`.
-    pub(super) fn new(seconds: f64) -> Self {
-        Self { length: micros(seconds), above: None, merging: None, had_cut: false }
+    /// A filter for scenes of at least a length.
+    pub(super) fn new(least: Least) -> Self {
+        Self { least, above: None, merging: None, had_cut: false }
     }
 
-    /// Takes the next frame: its number, its time, whether it is above the threshold. Gives the number of the first
-    /// frame of a new scene.
-    pub(super) fn push(&mut self, frame: usize, micros: i64, above: bool) -> Option<usize> {
-        if self.length <= 0 {
+    /// Takes the next frame: its number, its time in seconds, whether it is above the threshold. Gives the number of the
+    /// first frame of a new scene.
+    pub(super) fn push(&mut self, frame: usize, seconds: f64, above: bool) -> Option<usize> {
+        if !self.least.is_some() {
             return above.then_some(frame);
         }
-        let (last, last_micros) = *self.above.get_or_insert((frame, micros));
-        let long_enough = micros - last_micros >= self.length;
+        let (last, last_seconds) = *self.above.get_or_insert((frame, seconds));
+        let long_enough = self.least.lies_between(last_seconds, seconds);
         if above {
-            self.above = Some((frame, micros));
+            self.above = Some((frame, seconds));
         }
         if let Some(start) = self.merging {
-            if above || !long_enough || last_micros - start < self.length {
+            if above || !long_enough || !self.least.lies_between(start, last_seconds) {
                 return None;
             }
             self.merging = None;
@@ -52,7 +74,7 @@ impl FlashFilter {
             return Some(frame);
         }
         if self.had_cut {
-            self.merging = Some(micros);
+            self.merging = Some(seconds);
         }
         None
     }
@@ -64,8 +86,8 @@ mod tests {
 
     /// Cuts of a video of 10 frames a second and 0.6 s, with these frames above the threshold.
     fn cuts(above: &[usize], seconds: f64) -> Vec<usize> {
-        let mut filter = FlashFilter::new(seconds);
-        (0..100).filter_map(|frame| filter.push(frame, frame as i64 * 100_000, above.contains(&frame))).collect()
+        let mut filter = FlashFilter::new(Least::new(seconds, 10.0));
+        (0..100).filter_map(|frame| filter.push(frame, frame as f64 / 10.0, above.contains(&frame))).collect()
     }
 
     #[test]
@@ -88,6 +110,14 @@ mod tests {
         // A burst shorter than the length stays open and swallows what comes: PySceneDetect's rule.
         assert_eq!(cuts(&[10, 12, 14], 0.6), [10]);
         assert_eq!(cuts(&[10, 12, 14, 40], 0.6), [10, 40]);
+    }
+
+    #[test]
+    fn a_length_is_a_whole_number_of_frames() {
+        let least = Least::new(0.6, 24.0);
+        assert!(least.lies_between(1.0, 1.0 + 14.0 / 24.0), "14.4 frames are 14");
+        assert!(!least.lies_between(1.0, 1.0 + 13.0 / 24.0));
+        assert!(Least::new(0.6, 30.006).lies_between(0.0, 0.599_882), "18 frames of a phone's clock");
     }
 
     #[test]

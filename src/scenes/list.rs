@@ -35,6 +35,8 @@ pub struct Scenes {
     pub path: PathBuf,
     /// What the container says
     pub info: VideoInfo,
+    /// Average frames per second
+    pub frame_rate: f64,
     /// The detector's name
     pub detector: &'static str,
     /// The detector's settings
@@ -47,25 +49,17 @@ pub struct Scenes {
 
 impl Scenes {
     pub(super) fn new(path: &Path, detector: &dyn Detector, survey: Survey) -> Self {
-        let cuts = detector.cuts(&survey.rows);
+        let frame_rate = survey.frame_rate();
+        let cuts = detector.cuts(&survey.rows, frame_rate);
         Self {
             path: path.to_path_buf(),
+            frame_rate,
             detector: detector.name(),
             settings: detector.settings(),
             scenes: scenes(&survey, &cuts),
             warnings: survey.warnings.iter().map(ToString::to_string).collect(),
             info: survey.info,
         }
-    }
-
-    /// Frames per second for formats that count frames: the average rate.
-    #[must_use]
-    pub fn frame_rate(&self) -> f64 {
-        let frames = self.scenes.last().map_or(0, |last| last.end_frame - self.scenes[0].start_frame);
-        let seconds = self.scenes.last().map_or(0.0, |last| last.end - self.scenes[0].start);
-        let counted = if seconds > 0.0 { frames as f64 / seconds } else { 25.0 };
-        // Some headers give a clock's rate for the frames'.
-        self.info.frame_rate.filter(|rate| (rate / counted - 1.0).abs() < 0.5).unwrap_or(counted)
     }
 }
 

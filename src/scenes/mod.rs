@@ -41,8 +41,9 @@ pub trait Detector: Send + Sync {
     /// What the rows must hold.
     fn wishes(&self) -> Wishes;
 
-    /// The indices of the frames that begin a new scene, ascending, without the first frame.
-    fn cuts(&self, rows: &[Row]) -> Vec<usize>;
+    /// The indices of the frames that begin a new scene, ascending, without the first frame. `frame_rate` is the
+    /// video's average, for lengths that are counted in frames.
+    fn cuts(&self, rows: &[Row], frame_rate: f64) -> Vec<usize>;
 
     /// Its settings, for the record.
     fn settings(&self) -> Value;

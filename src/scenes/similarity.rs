@@ -1,7 +1,6 @@
 //! Scenes end where consecutive frames are least alike: the segmentation of TDC (temporal dynamic context), which cuts
 //! at the lowest cosine similarities of frame embeddings, whatever made them.
 
-use super::flash::micros;
 use super::{Detector, Row, Wishes};
 use longsight_kernels::glance::Glance;
 use serde::Serialize;
@@ -34,8 +33,7 @@ impl Similarity {
     pub fn lowest(&self, frames: &[(f64, f32)]) -> Vec<usize> {
         let mut order: Vec<usize> = (1..frames.len()).filter(|&at| f64::from(frames[at].1) < self.threshold).collect();
         order.sort_by(|&a, &b| frames[a].1.total_cmp(&frames[b].1));
-        let time = |at: usize| micros(frames[at].0);
-        let least = micros(self.min_scene_s);
+        let far_enough = |from: usize, to: usize| frames[to].0 - frames[from].0 >= self.min_scene_s - 1e-6;
         let mut cuts: Vec<usize> = Vec::new();
         for at in order {
             if cuts.len() == self.max_cuts {
@@ -43,8 +41,7 @@ impl Similarity {
             }
             let after = cuts.partition_point(|&cut| cut < at);
             let before = if after > 0 { cuts[after - 1] } else { 0 };
-            let room_after = cuts.get(after).is_none_or(|&next| time(next) - time(at) >= least);
-            if room_after && time(at) - time(before) >= least {
+            if far_enough(before, at) && cuts.get(after).is_none_or(|&next| far_enough(at, next)) {
                 cuts.insert(after, at);
             }
         }
@@ -68,7 +65,7 @@ impl Detector for Similarity {
         Wishes { calm_below: 0.0, likeness: true }
     }
 
-    fn cuts(&self, rows: &[Row]) -> Vec<usize> {
+    fn cuts(&self, rows: &[Row], _frame_rate: f64) -> Vec<usize> {
         let frames: Vec<_> = rows.iter().map(|row| (row.time.seconds(), row.likeness)).collect();
         self.lowest(&frames)
     }

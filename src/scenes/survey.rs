@@ -52,6 +52,20 @@ pub struct Survey {
     pub warnings: Vec<Warning>,
 }
 
+impl Survey {
+    /// Average frames per second: the header's, unless it is a clock's rate that was put there.
+    #[must_use]
+    pub fn frame_rate(&self) -> f64 {
+        let counted = match (self.rows.first(), self.rows.last()) {
+            (Some(first), Some(last)) if last.time.pts > first.time.pts => {
+                (self.rows.len() - 1) as f64 / (last.time.seconds() - first.time.seconds())
+            }
+            _ => 25.0,
+        };
+        self.info.frame_rate.filter(|rate| (rate / counted - 1.0).abs() < 0.5).unwrap_or(counted)
+    }
+}
+
 /// Pieces for each core: enough that an uneven piece does not leave the others waiting, few enough that seeking and
 /// starting decoders stays below a hundredth of the work.
 const PIECES_PER_CORE: usize = 4;
@@ -73,6 +87,8 @@ struct Piece {
     rows: Vec<Row>,
     first: Glance,
     last: Glance,
+    /// Whether the decoder had to patch the first frame up, which it does from what comes before
+    starts_damaged: bool,
     last_length: i64,
     warnings: Vec<Warning>,
 }
@@ -221,8 +237,8 @@ fn side_by_side(
 /// Whether a piece begins at its joint, ends before the next, and goes forward all the time.
 fn fits(piece: &Piece, plan: Plan) -> bool {
     let times = || piece.rows.iter().map(|row| row.time.pts);
-    let begins = plan.from.is_none_or(|joint| times().next() == Some(joint.pts()) && piece.rows[0].seen);
-    begins && times().zip(times().skip(1)).all(|(a, b)| a < b)
+    let begins = |joint: Joint| times().next() == Some(joint.pts()) && piece.rows[0].seen && !piece.starts_damaged;
+    plan.from.is_none_or(begins) && times().zip(times().skip(1)).all(|(a, b)| a < b)
 }
 
 /// One worker: takes pieces until there are none.
@@ -286,7 +302,8 @@ fn walk<F: FnMut(f64)>(
     if wishes.calm_below <= 0.0 {
         return pass(video, plan, Open, &mut eye, report);
     }
-    let (mut piece, video) = pass(video, plan, Busy::default(), &mut eye, report)?;
+    let gate = Busy::new(video.info().time_base);
+    let (mut piece, video) = pass(video, plan, gate, &mut eye, report)?;
     let gaps = gaps(&piece.rows, wishes.calm_below * GAP_PART);
     let video = close(video, &mut piece.rows, &gaps, &mut eye)?;
     Ok((piece, video))
@@ -354,9 +371,11 @@ fn pass<G: Gate, F: FnMut(f64)>(
     let mut stretch = video.stretch(plan.from, plan.until, gate)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut first = Glance::default();
+    let mut starts_damaged = false;
     while let Some(step) = stretch.next()? {
         match step {
             Step::Frame(decoded) => {
+                starts_damaged |= rows.is_empty() && decoded.damaged;
                 rows.push(eye.look(&decoded));
                 if first.width == 0 {
                     first.clone_from(&eye.now);
@@ -367,7 +386,7 @@ fn pass<G: Gate, F: FnMut(f64)>(
         }
     }
     let (last_length, warnings) = (stretch.last_length(), stretch.warnings().to_vec());
-    Ok((Piece { rows, first, last: eye.now.clone(), last_length, warnings }, stretch.into_video()))
+    Ok((Piece { rows, first, last: eye.now.clone(), starts_damaged, last_length, warnings }, stretch.into_video()))
 }
 
 /// Runs of rows that begin and end with a seen frame, with unseen ones between, where the end differs by `least`.
