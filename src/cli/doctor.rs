@@ -10,8 +10,8 @@ use serde::Serialize;
 pub(super) struct Args {}
 
 /// `longsight.doctor/1`
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Report {
     schema: &'static str,
     version: &'static str,
     ffmpeg: Ffmpeg,
@@ -23,45 +23,45 @@ struct Report {
     problems: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Ffmpeg {
     #[serde(flatten)]
     library: Library,
     decoders: Vec<Decoder>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Decoder {
     codec: &'static str,
     decoder: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Cpu {
     brand: String,
     threads: usize,
     features: Vec<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Gpu {
     usable: bool,
     reason: &'static str,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 struct Memory {
     total_bytes: u64,
     available_bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Disk {
     path: String,
     available_bytes: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Model {
     bundled: Option<String>,
     cache: String,

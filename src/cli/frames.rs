@@ -66,8 +66,8 @@ enum Format {
 }
 
 /// The result: schema `longsight.frames/1`.
-#[derive(Debug, Serialize)]
-struct Listing {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Listing {
     schema: &'static str,
     video: VideoFacts,
     frames: Vec<Entry>,
@@ -76,7 +76,7 @@ struct Listing {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Entry {
     index: u64,
     pts: i64,
@@ -88,7 +88,7 @@ struct Entry {
     file: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Coverage {
     from: f64,
     to: f64,
@@ -98,7 +98,7 @@ struct Coverage {
 }
 
 /// The flags that made the result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Plan {
     fps: Option<f64>,
     max_frames: Option<u64>,

@@ -61,11 +61,25 @@ pub(super) fn fail(failure: &Failure, context: &Context) -> ExitCode {
     ExitCode::from(failure.kind.exit_code())
 }
 
-fn error_object(failure: &Failure) -> serde_json::Value {
-    serde_json::json!({"error": {
-        "code": failure.kind.code(), "message": failure.message,
-        "hint": failure.hint, "retryable": failure.kind.retryable(),
-    }})
+/// What stands on stderr after a failed command with `--json`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct ErrorObject {
+    error: ErrorFacts,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct ErrorFacts {
+    code: &'static str,
+    message: String,
+    hint: String,
+    retryable: bool,
+}
+
+fn error_object(failure: &Failure) -> String {
+    let (kind, message, hint) = (failure.kind, failure.message.clone(), failure.hint.clone());
+    let error = ErrorFacts { code: kind.code(), message, hint, retryable: kind.retryable() };
+    // Strings and a truth value serialise.
+    serde_json::to_string(&ErrorObject { error }).unwrap_or_default()
 }
 
 /// Sends the library's log to stderr: warnings, with `-v` what is done, with `-vv` every step.

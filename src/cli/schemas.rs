@@ -5,5 +5,12 @@ use schemars::{Schema, schema_for};
 /// File name in `schemas/` (without its ending) and schema; a test holds the committed files to this.
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, Schema)> {
-    vec![("answer", schema_for!(crate::run::Answer))]
+    vec![
+        ("answer", schema_for!(crate::run::Answer)),
+        ("doctor", schema_for!(super::doctor::Report)),
+        ("error", schema_for!(super::output::ErrorObject)),
+        ("frames", schema_for!(super::frames::Listing)),
+        ("scenes", schema_for!(crate::render::ScenesDocument<'static>)),
+        ("verify", schema_for!(crate::verify::Report)),
+    ]
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Versions and licence of the linked libraries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Library {
     /// Version of libavcodec
     pub libavcodec: String,

@@ -2,6 +2,7 @@
 
 use crate::decode::VideoFacts;
 use crate::scenes::{Scene, Scenes};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -25,8 +26,9 @@ fn line<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What `scenes --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Document<'a> {
     schema: &'static str,
     video: &'a VideoFacts,
     detector: Value,

@@ -11,6 +11,7 @@ mod otio;
 mod table;
 mod vtt;
 
+pub(crate) use json::Document as ScenesDocument;
 pub use json::SCENES_SCHEMA;
 
 use crate::decode::VideoFacts;

@@ -5,14 +5,14 @@ use candle_core::{DType, Result, Tensor};
 use serde::Serialize;
 
 /// Whether two lists are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Equal {
     /// Every element, and the lengths
     pub equal: bool,
 }
 
 /// How far a tensor is from the reference's. JSON has no infinity: a tensor of another shape is `null` away.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TensorDifference {
     /// Largest absolute difference
     pub max_abs: Option<f64>,
@@ -50,7 +50,7 @@ impl TensorDifference {
 }
 
 /// A difference of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct LogitDifference {
     /// Of all scores
     #[serde(flatten)]
@@ -79,7 +79,7 @@ impl LogitDifference {
 }
 
 /// A difference of normalised pixels, also counted in grey levels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct PixelDifference {
     /// Of the normalised values
     #[serde(flatten)]

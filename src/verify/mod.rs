@@ -40,7 +40,7 @@ pub enum VerifyError {
 }
 
 /// The differences from a reference.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct Report {
     /// `longsight.verify/1`
     pub schema: &'static str,

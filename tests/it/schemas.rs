@@ -24,11 +24,15 @@ fn committed_schemas_are_current() {
 }
 
 fn check(name: &str, args: &[&str]) {
-    let schema: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()).unwrap();
     let outcome = longsight(args);
     assert_eq!(outcome.code, Some(0), "{args:?}: {}", outcome.stderr);
-    let printed: Value = serde_json::from_str(outcome.stdout.trim()).unwrap();
+    keeps_to(name, outcome.stdout.trim());
+}
+
+fn keeps_to(name: &str, text: &str) {
+    let schema: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap()).unwrap();
+    let printed: Value = serde_json::from_str(text).unwrap();
     let errors: Vec<String> =
         jsonschema::validator_for(&schema).unwrap().iter_errors(&printed).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{name}: {errors:?}");
@@ -43,4 +47,14 @@ fn what_is_printed_keeps_to_its_schema() {
     }
     let path = path.to_str().unwrap();
     check("answer", &["ask", path, "When is the red star visible?", "--json"]);
+    check("frames", &["frames", path, "--json"]);
+    check("scenes", &["scenes", path, "--json"]);
+    check("doctor", &["doctor", "--json"]);
+}
+
+#[test]
+fn errors_keep_to_their_schema_on_stderr() {
+    let outcome = longsight(&["ask", "no-such-file.mp4", "What?", "--json"]);
+    assert_eq!(outcome.code, Some(3));
+    keeps_to("error", outcome.stderr.lines().last().unwrap());
 }
