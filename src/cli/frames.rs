@@ -126,6 +126,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         }
         Some(folder) => write_frames(input.video, &request, folder, args.format)?,
     };
+    if entries.is_empty() {
+        let (from, to) = (format_time(report.coverage.start), format_time(report.coverage.end));
+        return Err(Failure::new(Kind::Usage, format!("{}: no frame is shown there", args.video.display()))
+            .hint(format!("the video was read from {from} to {to}; check --from and --to")));
+    }
     for warning in &report.warnings {
         output::note(context, &format!("longsight: {}: {warning}", args.video.display()));
     }

@@ -237,7 +237,6 @@ impl Reader {
             Ok(()) => {}
         }
         if let Some(packet) = self.queue.pop_front() {
-            self.ever_encrypted |= packet.is_encrypted();
             if let Some(pts) = packet.pts() {
                 // What leads the key frame that was sought is counted already.
                 if leave_out && !packet.is_hidden() && self.floor.is_none_or(|floor| pts >= floor) {
@@ -302,7 +301,13 @@ impl Reader {
                     self.read_errors = 0;
                     self.position += 1;
                     self.demuxer.watch().allow(self.limits.stall_timeout);
-                    return Ok(Some(packet));
+                    if !packet.is_encrypted() {
+                        return Ok(Some(packet));
+                    }
+                    // Decoded as they are, encrypted packets give noise.
+                    self.ever_encrypted = true;
+                    self.warn(WarningKind::Undecodable);
+                    self.count_fruitless()?;
                 }
                 Ok(()) => {}
                 Err(Code::EOF) => return Ok(None),

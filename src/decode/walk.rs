@@ -36,6 +36,7 @@ pub(super) struct Walk {
     /// After a jump, frames up to this one were given before it
     resume_after: Option<i64>,
     given: u64,
+    max_frames: u64,
     decoded: u64,
     warnings: Warnings,
     progress: Arc<AtomicU64>,
@@ -46,7 +47,13 @@ pub(super) struct Walk {
 
 impl Walk {
     /// `progress` counts decoded frames for whoever watches over the thread.
-    pub(super) fn new(video: Video, picks: Picks, span: Span, progress: Arc<AtomicU64>) -> Result<Self, DecodeError> {
+    pub(super) fn new(
+        video: Video,
+        picks: Picks,
+        span: Span,
+        max_frames: u64,
+        progress: Arc<AtomicU64>,
+    ) -> Result<Self, DecodeError> {
         let mut reader = video.reader()?;
         let index = if worth_an_index(&picks, span, &reader) { reader.key_index() } else { None };
         configure(&mut reader, &picks);
@@ -61,6 +68,7 @@ impl Walk {
             last_given: None,
             resume_after: None,
             given: 0,
+            max_frames,
             decoded: 0,
             warnings: Warnings::default(),
             progress,
@@ -89,6 +97,12 @@ impl Walk {
                 Err(error) => return Err(error),
             };
             if let Some(picked) = picked {
+                if self.given >= self.max_frames {
+                    // The file is longer than its header said when the rate was chosen.
+                    let kind = WarningKind::LimitReached { max_frames: self.max_frames };
+                    self.warnings.push(Some(picked.time.seconds()), kind);
+                    return Ok(None);
+                }
                 self.last_given = Some(picked.time.pts);
                 self.given += 1;
                 return Ok(Some(picked));

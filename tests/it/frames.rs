@@ -263,6 +263,16 @@ fn the_command_lists_frames_and_writes_them() {
 }
 
 #[test]
+fn a_range_outside_the_video_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    if Clip::steady(50).write(&path) {
+        let run = longsight(&["frames", path.to_str().unwrap(), "--from", "10", "--to", "20"]);
+        assert_eq!(run.code, Some(2), "{run:?}");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_usage_errors() {
     for args in [
         &["frames"][..],
@@ -332,6 +342,51 @@ fn times_of_real_videos_equal_ffprobes() {
     println!("{compared} files compared");
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(compared > 0, "{} holds no video", folder.display());
+}
+
+#[test]
+fn pictures_of_real_videos_equal_ffmpegs() {
+    /// Mean difference in grey levels: FFmpeg turns before it converts, which rounds chroma at the edges differently.
+    const TOLERANCE: f64 = 0.02;
+    /// Larger files take minutes.
+    const MAX_BYTES: u64 = 4 << 20;
+    let Some(folder) = media() else { return };
+    if Command::new("ffmpeg").arg("-version").output().is_err() {
+        println!("skipped: there is no ffmpeg");
+        return;
+    }
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for file in files(&folder) {
+        let small = std::fs::metadata(&file).unwrap().len() <= MAX_BYTES;
+        let damaged = ["bitflips", "truncated"].iter().any(|word| file.to_string_lossy().contains(word));
+        let Some((stream, _)) = first_video(&file).filter(|_| small && !damaged) else { continue };
+        let Ok(mut ours) = decode::stream(&file, &Request::new(Sampling::Uniform { count: 1 })) else { continue };
+        let Some(frame) = ours.next() else { continue };
+        let (width, height) = frame.image.dimensions();
+        let flags = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
+        let filter = format!("select='eq(n,{})',scale={width}:{height}:flags={flags}", frame.index);
+        let theirs = Command::new("ffmpeg")
+            .args(["-v", "quiet", "-i"])
+            .arg(&file)
+            .args(["-map", &format!("0:{stream}"), "-vf", &filter, "-vsync", "0", "-frames:v", "1"])
+            .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+            .output()
+            .unwrap()
+            .stdout;
+        compared += 1;
+        let apart = frame.image.as_raw().iter().zip(&theirs).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+        let mean = apart / theirs.len() as f64;
+        if theirs.len() != frame.image.len() || mean > TOLERANCE {
+            wrong.push(format!(
+                "{}: frame {}, {width}x{height}, {mean:.3} grey levels apart",
+                file.display(),
+                frame.index
+            ));
+        }
+    }
+    println!("{compared} files compared");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(compared > 0);
 }
 
 #[test]

@@ -173,6 +173,20 @@ fn a_file_cut_off_says_so_or_shows_what_it_has() {
 }
 
 #[test]
+fn an_encrypted_video_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("locked.mp4");
+    let container = &[
+        ("encryption_scheme", "cenc-aes-ctr"),
+        ("encryption_key", "76a6c65c5ea762046bd749a2e632ccbb"),
+        ("encryption_kid", "a7e61c373e219033c21091fa607bf3b8"),
+    ];
+    if (Clip { container, ..Clip::steady(50) }).write(&path) {
+        assert_refused(&path, &longsight(&["frames".as_ref(), path.as_os_str()]), "encrypted");
+    }
+}
+
+#[test]
 fn damaged_bytes_give_frames_or_an_error_and_never_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.mp4", "a.mkv", "a.ts"] {

@@ -27,6 +27,8 @@ pub(crate) struct Clip {
     pub(crate) encoder: &'static str,
     /// Options of the encoder
     pub(crate) options: &'static [(&'static str, &'static str)],
+    /// Options of the container
+    pub(crate) container: &'static [(&'static str, &'static str)],
 }
 
 impl Clip {
@@ -39,6 +41,7 @@ impl Clip {
             b_frames: 2,
             encoder: "libx264",
             options: &[("preset", "veryfast"), ("x264-params", "scenecut=0:bframes=2:b-adapt=0")],
+            container: &[],
         }
     }
 
@@ -78,7 +81,7 @@ impl Clip {
             stream.set_time_base(base);
             stream.set_parameters(&video);
         }
-        output.write_header()?;
+        output.write_header_with(self.container.iter().copied().collect::<Dictionary<'_>>())?;
         let stream_base = output.stream(0).unwrap().time_base();
         let mut drain = |video: &mut encoder::video::Video| -> Result<(), ffmpeg::Error> {
             let mut packet = Packet::empty();
