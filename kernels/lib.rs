@@ -1,4 +1,6 @@
 //! Numbers in, numbers out.
 
+pub mod activation;
 pub mod attention;
+mod exp;
 pub mod glance;

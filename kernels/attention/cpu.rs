@@ -3,7 +3,7 @@
 //! Work is shared between threads by (head, query tile), longest first. A single query row (decoding) is run for all
 //! heads that share a key head at once, so that keys are read once.
 
-use super::exp::weigh;
+use super::weigh::weigh;
 use super::{Mask, Shape, Strided};
 use rayon::prelude::*;
 use std::ops::Range;

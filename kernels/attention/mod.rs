@@ -13,10 +13,10 @@
 //! | `cpu.rs` | 128 x 128 tiles through the `gemm` crate, softmax on the run | see `record/` |
 
 mod cpu;
-mod exp;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 /// Sizes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -269,7 +269,7 @@ impl Layer {
         let attended = run.attention.attend(call)?.transpose(0, 1)?.reshape((kept, self.heads * self.head_dim))?;
         let x = (x + self.o_proj.forward(&attended)?)?;
         let normed = self.post_attention_layernorm.forward(&x)?;
-        let gate = self.activation.apply(&self.gate_proj.forward(&normed)?)?;
-        Ok((x + self.down_proj.forward(&(gate * self.up_proj.forward(&normed)?)?)?)?)
+        let inner = self.activation.gated(&self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
+        Ok((x + self.down_proj.forward(&inner)?)?)
     }
 }

@@ -75,16 +75,26 @@ pub(super) fn resample(image: &RgbImage, size: Size, config: &ProcessorConfig) -
             });
         }
     };
+    let wide = Size { width: size.width, height: image.height() };
+    // First across, then down, each rounded to 8 bits: torchvision's order. The resizer's own order for a change of
+    // both sides is the other, which differs in one of five values.
+    let across = convolve(image.as_raw(), Size { width: image.width(), height: image.height() }, wide, filter)?;
+    convolve(&across, wide, size, filter)
+}
+
+fn convolve(bytes: &[u8], from: Size, to: Size, filter: FilterType) -> Result<Vec<u8>, ModelError> {
+    if from == to {
+        return Ok(bytes.to_vec());
+    }
     let wrong = || ModelError::Shape {
         what: "picture",
-        expected: vec![image.height() as usize, image.width() as usize, 3],
-        found: vec![image.as_raw().len()],
+        expected: vec![from.height as usize, from.width as usize, 3],
+        found: vec![bytes.len()],
     };
-    let mut pixels = vec![0; size.width as usize * size.height as usize * 3];
+    let mut pixels = vec![0; to.width as usize * to.height as usize * 3];
     // The typed call: the untyped one would build the whole crate's kernels, for every pixel type, into this one.
-    let source =
-        TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw()).map_err(|_| wrong())?;
-    let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut pixels).map_err(|_| wrong())?;
+    let source = TypedImageRef::<U8x3>::from_buffer(from.width, from.height, bytes).map_err(|_| wrong())?;
+    let mut target = TypedImage::<U8x3>::from_buffer(to.width, to.height, &mut pixels).map_err(|_| wrong())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| wrong())?;
     Ok(pixels)

@@ -141,8 +141,8 @@ impl Block {
     fn forward(&self, x: &Tensor, rotation: &Rotation, times: usize, bounds: &[usize]) -> Result<Tensor, ModelError> {
         let x = (x + self.attn.forward(&self.norm1.forward(x)?, rotation, times, bounds)?)?;
         let normed = self.norm2.forward(&x)?;
-        let gate = self.activation.apply(&self.gate_proj.forward(&normed)?)?;
-        Ok((x + self.down_proj.forward(&(gate * self.up_proj.forward(&normed)?)?)?)?)
+        let inner = self.activation.gated(&self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
+        Ok((x + self.down_proj.forward(&inner)?)?)
     }
 }
 

@@ -8,4 +8,6 @@ mod support;
 mod ask;
 mod frames;
 mod hostile;
+mod model_command;
+mod model_numbers;
 mod schemas;
