@@ -31,7 +31,7 @@ impl Sequence {
         let tokens = positions.iter().map(Vec::len).fold(ids.len(), usize::min);
         ids.truncate(tokens);
         positions.iter_mut().for_each(|axis| axis.truncate(tokens));
-        let next_position = positions.iter().flatten().max().map_or(0, |largest| largest + 1);
+        let next_position = positions.iter().flatten().max().map_or(0, |largest| largest.saturating_add(1));
         Self { ids, positions, visual, next_position }
     }
 
@@ -83,7 +83,7 @@ impl Sequence {
         for axis in &mut self.positions {
             axis.push(self.next_position);
         }
-        self.next_position += 1;
+        self.next_position = self.next_position.saturating_add(1);
     }
 
     /// How many leading tokens two sequences share, positions included: what a KV cache of one is worth to the other.

@@ -2,7 +2,7 @@
 
 use super::activation::Activation;
 use super::decoder::DecoderConfig;
-use super::rope::Axes;
+use super::rope::{Axes, Yarn, frequencies};
 use crate::pixels::{Patcher, VideoProcessor};
 use crate::{Card, Checkpoint, ModelError};
 use serde::Deserialize;
@@ -44,6 +44,37 @@ struct RopeConfig {
     kind: Option<String>,
     rope_theta: Option<f64>,
     mrope_section: Option<Vec<usize>>,
+    factor: Option<f64>,
+    original_max_position_embeddings: Option<f64>,
+    attention_factor: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    truncate: Option<bool>,
+}
+
+impl RopeConfig {
+    /// The rotary frequencies of a head, and what rotated vectors are multiplied by.
+    fn frequencies(&self, theta: f64, dim: usize, context: usize) -> Result<(Vec<f32>, f64), String> {
+        match self.rope_type.as_deref().or(self.kind.as_deref()).unwrap_or("default") {
+            "default" | "mrope" => Ok((frequencies(theta, dim), 1.0)),
+            "yarn" => {
+                let trained = self.original_max_position_embeddings.unwrap_or(context as f64);
+                let yarn = Yarn {
+                    factor: self.factor.unwrap_or(context as f64 / trained),
+                    trained,
+                    beta_fast: self.beta_fast.unwrap_or(32.0),
+                    beta_slow: self.beta_slow.unwrap_or(1.0),
+                    truncate: self.truncate.unwrap_or(true),
+                };
+                if !(yarn.factor >= 1.0 && yarn.trained > 0.0 && yarn.beta_fast > 0.0 && yarn.beta_slow > 0.0) {
+                    return Err(format!("rope_type yarn cannot have {yarn:?}"));
+                }
+                let scale = self.attention_factor.unwrap_or(yarn.attention_factor());
+                Ok((yarn.frequencies(theta, dim), scale))
+            }
+            other => Err(format!("rope_type {other} is not supported (supported: default, mrope, yarn)")),
+        }
+    }
 }
 
 /// What a family's class says where config.json is silent.
@@ -131,11 +162,14 @@ fn decoder(text: &TextConfig, defaults: &TextDefaults, tied: bool, context: usiz
         return Err(format!("a sliding window of {window} tokens in the language model is not supported"));
     }
     let rope = text.rope_scaling.as_ref().or(text.rope_parameters.as_ref());
-    let kind = rope.and_then(|rope| rope.rope_type.as_deref().or(rope.kind.as_deref())).unwrap_or("default");
-    if !["default", "mrope"].contains(&kind) {
-        return Err(format!("rope_type {kind} is not supported (supported: default, mrope)"));
-    }
     let theta = rope.and_then(|rope| rope.rope_theta).or(text.rope_theta).unwrap_or(defaults.rope_theta);
+    if theta <= 1.0 {
+        return Err(format!("rope_theta {theta} gives no frequencies"));
+    }
+    let (frequencies, rotation_scale) = match rope {
+        Some(rope) => rope.frequencies(theta, head_dim, context)?,
+        None => (frequencies(theta, head_dim), 1.0),
+    };
     let sections = rope.and_then(|rope| rope.mrope_section.clone()).unwrap_or(defaults.mrope_section.to_vec());
     let axes =
         if defaults.interleaved { Axes::interleaved(&sections, head_dim / 2) } else { Axes::contiguous(&sections) };
@@ -152,7 +186,8 @@ fn decoder(text: &TextConfig, defaults: &TextDefaults, tied: bool, context: usiz
         head_dim,
         eps: text.rms_norm_eps.unwrap_or(defaults.rms_norm_eps),
         activation: text.hidden_act,
-        theta,
+        frequencies,
+        rotation_scale,
         axes,
         qkv_bias: defaults.qkv_bias || text.attention_bias.unwrap_or(false),
         output_bias: !defaults.qkv_bias && text.attention_bias.unwrap_or(false),

@@ -4,7 +4,7 @@
 use super::activation::Activation;
 use super::linear::Linear;
 use super::norm::Norm;
-use super::rope::{Axes, Rotation, frequencies};
+use super::rope::{Axes, Rotation};
 use crate::weights::Weights;
 use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
 use candle_core::{DType, Device, Tensor};
@@ -22,8 +22,10 @@ pub(crate) struct DecoderConfig {
     pub(crate) head_dim: usize,
     pub(crate) eps: f64,
     pub(crate) activation: Activation,
-    /// Base of the rotary frequencies
-    pub(crate) theta: f64,
+    /// Rotary frequencies of the pairs of a head
+    pub(crate) frequencies: Vec<f32>,
+    /// What rotated queries and keys are multiplied by
+    pub(crate) rotation_scale: f64,
     /// Which axis turns which pair
     pub(crate) axes: Axes,
     /// Biases of the query, key and value projections
@@ -44,7 +46,6 @@ pub(crate) struct Decoder {
     layers: Vec<Layer>,
     norm: Norm,
     lm_head: Linear,
-    frequencies: Vec<f32>,
 }
 
 impl Decoder {
@@ -61,7 +62,6 @@ impl Decoder {
         Ok(Self {
             layers: layers.collect::<Result<_, _>>()?,
             norm: Norm::rms(&weights.at("norm"), config.hidden, config.eps)?,
-            frequencies: frequencies(config.theta, config.head_dim),
             embed_tokens,
             lm_head,
             config,
@@ -139,8 +139,8 @@ impl Decoder {
     ) -> Result<Rotation, ModelError> {
         let [t, h, w] = sequence.positions();
         let positions = [&t[rows.clone()], &h[rows.clone()], &w[rows]];
-        let angles = self.config.axes.angles(positions, &self.frequencies);
-        Rotation::new(&angles, self.config.axes.pairs(), dtype, device)
+        let angles = self.config.axes.angles(positions, &self.config.frequencies);
+        Ok(Rotation::new(&angles, self.config.axes.pairs(), dtype, device)?.scaled(self.config.rotation_scale)?)
     }
 }
 

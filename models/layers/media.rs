@@ -106,7 +106,7 @@ pub(crate) fn lay_out(
     while let Some(&id) = ids.get(at) {
         if !is_visual(id) {
             positions.push([positions.next; 3]);
-            positions.next += 1;
+            positions.next = positions.next.saturating_add(1);
             at += 1;
             continue;
         }

@@ -18,7 +18,53 @@ pub(crate) fn frequencies(theta: f64, dim: usize) -> Vec<f32> {
     (0..dim.div_ceil(2)).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32)).collect()
 }
 
+/// The settings of YaRN (arXiv 2309.00071), which stretches a model's context.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Yarn {
+    /// How many times the context is stretched
+    pub(crate) factor: f64,
+    /// The context that the model was trained with, in positions
+    pub(crate) trained: f64,
+    /// Turns within the trained context above which a pair keeps its frequency
+    pub(crate) beta_fast: f64,
+    /// Turns below which its frequency is divided by the factor
+    pub(crate) beta_slow: f64,
+    /// Whether the two bounds are widened to whole pairs
+    pub(crate) truncate: bool,
+}
+
+impl Yarn {
+    /// Frequencies of a head of width `dim`: kept, divided by the factor, and in between a mixture.
+    pub(crate) fn frequencies(&self, theta: f64, dim: usize) -> Vec<f32> {
+        // The pair that makes this many turns within the trained context.
+        let pair = |turns: f64| dim as f64 * (self.trained / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
+        let (mut low, mut high) = (pair(self.beta_fast), pair(self.beta_slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let (low, mut high) = (low.max(0.0), high.min(dim as f64 - 1.0));
+        if low == high {
+            high += 0.001;
+        }
+        let mixed = |(pair, frequency): (usize, f32)| {
+            let divided = ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0) as f32;
+            frequency / self.factor as f32 * divided + frequency * (1.0 - divided)
+        };
+        frequencies(theta, dim).into_iter().enumerate().map(mixed).collect()
+    }
+
+    /// What queries and keys are multiplied by, unless the configuration says.
+    pub(crate) fn attention_factor(&self) -> f64 {
+        if self.factor <= 1.0 { 1.0 } else { 0.1 * self.factor.ln() + 1.0 }
+    }
+}
+
 impl Rotation {
+    /// The same rotation that also multiplies lengths.
+    pub(crate) fn scaled(self, factor: f64) -> candle_core::Result<Self> {
+        if factor == 1.0 { Ok(self) } else { Ok(Self { cos: (self.cos * factor)?, sin: (self.sin * factor)? }) }
+    }
+
     /// From `tokens * pairs` angles.
     pub(crate) fn new(angles: &[f32], pairs: usize, dtype: DType, device: &Device) -> Result<Self, ModelError> {
         let shape = (angles.len() / pairs.max(1), pairs);

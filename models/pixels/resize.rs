@@ -10,6 +10,9 @@ use image::RgbImage;
 /// Sides may differ by no more than this.
 const LARGEST_RATIO: f64 = 200.0;
 
+/// Pixels of a resized picture at most, whatever a configuration asks for: 800 MB as bytes.
+const LARGEST_PICTURE: usize = 1 << 28;
+
 /// The multiple of `factor` nearest to `side`, halves to the even multiple (as Python rounds).
 pub(crate) fn round_to(side: f64, factor: usize) -> usize {
     (side / factor as f64).round_ties_even() as usize * factor
@@ -29,11 +32,14 @@ pub(crate) fn image_size(source: Size, factor: usize, limits: PixelBudget) -> Re
     check_ratio(source)?;
     let (height, width) = (f64::from(source.height), f64::from(source.width));
     let rounded = (round_to(height, factor), round_to(width, factor));
-    Ok(fit(rounded, (height, width), 1.0, 1, factor, limits))
+    fit(rounded, (height, width), 1.0, 1, factor, limits)
 }
 
 /// Shrinks or grows `(height, width)` so that `count` pictures of it fit into `limits`, if `rounded` does not.
 /// `frames` is the count that the shrinking goes by, which can differ from the one that decides whether to shrink.
+///
+/// # Errors
+/// When nothing sensible is left.
 pub(crate) fn fit(
     rounded: (usize, usize),
     (height, width): (f64, f64),
@@ -41,9 +47,9 @@ pub(crate) fn fit(
     count: usize,
     factor: usize,
     limits: PixelBudget,
-) -> Size {
+) -> Result<Size, ModelError> {
     let step = factor as f64;
-    let pixels = count * rounded.0 * rounded.1;
+    let pixels = count.saturating_mul(rounded.0).saturating_mul(rounded.1);
     let (height, width) = if pixels > limits.max {
         let beta = (frames * height * width / limits.max as f64).sqrt();
         let side = |side: f64| factor.max((side / beta / step).floor() as usize * factor);
@@ -55,7 +61,14 @@ pub(crate) fn fit(
     } else {
         rounded
     };
-    Size { width: width as u32, height: height as u32 }
+    match height.checked_mul(width) {
+        Some(1..=LARGEST_PICTURE) => Ok(Size { width: width as u32, height: height as u32 }),
+        _ => Err(ModelError::Shape {
+            what: "resized picture",
+            expected: vec![LARGEST_PICTURE],
+            found: vec![height, width],
+        }),
+    }
 }
 
 /// The picture at `size` as bytes `[height, width, 3]`: antialiased, on 8 bits, as torchvision does it.
@@ -118,5 +131,7 @@ mod tests {
         assert_eq!(size(20, 20), Some((56, 56)));
         assert_eq!(size(201, 1), None);
         assert_eq!(size(0, 10), None);
+        let absurd = PixelBudget { min: usize::MAX, max: usize::MAX };
+        assert!(image_size(Size { width: 8, height: 8 }, 28, absurd).is_err());
     }
 }

@@ -44,11 +44,11 @@ pub(super) fn layout(
         let start = positions.next;
         let times = times(tokens, tokens_per_second, seconds_per_patch);
         for at in &tokens.coordinates()[rows] {
-            positions.push([start + times[at.t as usize], start + at.h, start + at.w]);
+            positions.push([start.saturating_add(times[at.t as usize]), start + at.h, start + at.w]);
         }
         let (height, width) = tokens.grid();
         let last = times.last().copied().unwrap_or(0).max((height.max(width) as u32).saturating_sub(1));
-        positions.next = start + last + 1;
+        positions.next = start.saturating_add(last).saturating_add(1);
     })
 }
 

@@ -138,6 +138,9 @@ fn check(vision: &VisionConfig, language_hidden: usize) -> Result<(), String> {
             "visual tokens of width {out_hidden_size} do not fit a language model of width {language_hidden}"
         ));
     }
+    if vision.num_position_embeddings == 0 {
+        return Err("num_position_embeddings is 0".to_owned());
+    }
     if let Some(layer) = vision.deepstack_visual_indexes.iter().find(|&&layer| layer >= depth) {
         return Err(format!("deepstack_visual_indexes names layer {layer} of {depth}"));
     }

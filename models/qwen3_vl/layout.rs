@@ -19,7 +19,7 @@ pub(super) fn frame_size(
     let mut limits = budget.unwrap_or(pixels.limits);
     if video.cap {
         let most = (video.max_video_tokens * factor * factor).min(limits.max / frames);
-        limits.max = most.max((limits.min as f64 * 1.05) as usize) * frames;
+        limits.max = most.max((limits.min as f64 * 1.05) as usize).saturating_mul(frames);
     }
     check_ratio(Size { width: source.width.max(1), height: source.height.max(1) })?;
     let (mut height, mut width) = (f64::from(source.height), f64::from(source.width));
@@ -31,7 +31,7 @@ pub(super) fn frame_size(
     let count = round_to(frames as f64, pixels.temporal_patch);
     check_ratio(Size { width: width as u32, height: height as u32 })?;
     let rounded = (round_to(height, factor), round_to(width, factor));
-    Ok(fit(rounded, (height, width), frames as f64, count, factor, limits))
+    fit(rounded, (height, width), frames as f64, count, factor, limits)
 }
 
 /// A video becomes, for each temporal patch, its time, then its tokens between marks. Chat templates already put
