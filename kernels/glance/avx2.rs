@@ -7,15 +7,16 @@ use std::arch::x86_64::*;
 /// Copies the samples wanted of a row, 16 neighbouring bytes at a time.
 #[target_feature(enable = "avx2")]
 pub(super) fn pick(row: &[u8], picks: &Picks, out: &mut [u8]) {
-    for step in &picks.steps {
-        let (from, to) = (step.from as usize, step.to as usize);
-        assert!(from + 16 <= row.len() && to + 16 <= out.len());
-        // SAFETY: 16 bytes from `from` lie in the row and 16 from `to` in `out`, asserted above. What a step writes
-        // beyond its own samples is overwritten by the next, as steps ascend.
+    let (steps, width) = picks.steps();
+    assert!(row.len() >= width && out.len() >= picks.positions.len() + LANES);
+    for step in steps {
+        // SAFETY: `Picks` promises that steps stay inside a row of `width` bytes, and 16 bytes beyond the positions;
+        // both lengths are asserted above. What a step writes beyond its own samples is overwritten by the next, as
+        // steps ascend.
         unsafe {
-            let bytes = _mm_loadu_si128(row.as_ptr().add(from).cast());
+            let bytes = _mm_loadu_si128(row.as_ptr().add(step.from as usize).cast());
             let shuffle = _mm_loadu_si128(step.shuffle.as_ptr().cast());
-            _mm_storeu_si128(out.as_mut_ptr().add(to).cast(), _mm_shuffle_epi8(bytes, shuffle));
+            _mm_storeu_si128(out.as_mut_ptr().add(step.to as usize).cast(), _mm_shuffle_epi8(bytes, shuffle));
         }
     }
 }

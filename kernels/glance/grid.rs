@@ -30,6 +30,13 @@ impl Grid {
         let wanted = |side: usize| ((side as f64 / factor).round_ties_even() as usize).max(1);
         Self { columns: taps(width, wanted(width)), rows: taps(height, wanted(height)) }
     }
+
+    /// The same grid with only every so many rows, from the middle of the first so many on.
+    #[must_use]
+    pub fn sparse(self, every: usize) -> Self {
+        let first = (every / 2).min(self.rows.len() - 1);
+        Self { rows: self.rows.into_iter().skip(first).step_by(every).collect(), ..self }
+    }
 }
 
 fn taps(source: usize, wanted: usize) -> Vec<Tap> {

@@ -2,14 +2,14 @@
 
 use super::{Colour, Glance, Grid, Matrix, Picture};
 
-/// The glance of `picture`.
+/// The glance of `picture`, or every so many rows of it.
 ///
 /// # Panics
 /// When a plane holds fewer samples than the picture's size says.
 #[must_use]
-pub fn glance(picture: &Picture) -> Glance {
+pub fn glance(picture: &Picture, every: usize) -> Glance {
     picture.check();
-    let grid = Grid::new(picture.width, picture.height);
+    let grid = Grid::new(picture.width, picture.height).sparse(every);
     let mut out = Glance::default();
     out.reshape(grid.columns.len(), grid.rows.len());
     let stride = out.stride();

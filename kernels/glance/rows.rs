@@ -9,6 +9,7 @@ use super::{Colour, Glance, Grid, LANES, Level, Matrix, Picture, Plane, narrow, 
 #[derive(Debug)]
 pub struct Glancer {
     level: Level,
+    every: usize,
     layout: Option<Layout>,
     /// Picked samples of the three channels, two for each column wanted
     picked: [Vec<u8>; 3],
@@ -41,7 +42,9 @@ pub(super) struct Picks {
     /// Ascending; two for each column, padded to twice a multiple of [`LANES`]
     pub(super) positions: Vec<u32>,
     /// The same as byte shuffles, each from 16 neighbouring bytes; empty for rows shorter than that
-    pub(super) steps: Vec<Step>,
+    steps: Vec<Step>,
+    /// Length of the row; no step reads beyond it
+    width: usize,
 }
 
 /// Picks up to 16 samples out of 16 neighbouring bytes.
@@ -62,7 +65,17 @@ impl Glancer {
     /// A glancer that runs the given version.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { level, layout: None, picked: Default::default(), plain: Vec::new(), blended: Default::default() }
+        Self::sparse(level, 1)
+    }
+
+    /// A glancer that makes only every so many rows of a glance, from the middle of the first so many on.
+    ///
+    /// # Panics
+    /// When `every` is 0.
+    #[must_use]
+    pub fn sparse(level: Level, every: usize) -> Self {
+        assert!(every > 0, "every row at most");
+        Self { level, every, layout: None, picked: Default::default(), plain: Vec::new(), blended: Default::default() }
     }
 
     /// Writes the glance of `picture` into `out`.
@@ -92,7 +105,7 @@ impl Glancer {
             Colour::Bgr => [0, 0],
         };
         let shape = (picture.width, picture.height, chroma);
-        let layout = self.layout.take().filter(|layout| layout.shape == shape).unwrap_or_else(|| Layout::new(shape));
+        let layout = self.layout.take().filter(|layout| layout.shape == shape).unwrap_or_else(|| Layout::new(shape, self.every));
         let columns = layout.weights.len() / 2;
         for picked in &mut self.picked {
             // The last shuffle may write 16 bytes from any column on.
@@ -133,9 +146,9 @@ impl Glancer {
 }
 
 impl Layout {
-    fn new(shape: (usize, usize, [u32; 2])) -> Self {
+    fn new(shape: (usize, usize, [u32; 2]), every: usize) -> Self {
         let (width, height, [across, _]) = shape;
-        let grid = Grid::new(width, height);
+        let grid = Grid::new(width, height).sparse(every);
         let columns = grid.columns.len().next_multiple_of(LANES);
         let mut weights: Vec<i16> = grid.columns.iter().flat_map(|tap| tap.weights).collect();
         weights.resize(2 * columns, 0);
@@ -164,7 +177,13 @@ impl Picks {
             steps.push(Step { from, to: done as u32, shuffle });
             done += taken;
         }
-        Self { positions, steps }
+        Self { positions, steps, width }
+    }
+
+    /// The steps; each reads 16 bytes from `from` on inside a row of this many bytes, and writes 16 from `to` on inside
+    /// as many bytes as there are positions, and [`LANES`] more.
+    pub(super) fn steps(&self) -> (&[Step], usize) {
+        (&self.steps, self.width)
     }
 }
 
@@ -187,7 +206,7 @@ fn pick(level: Level, row: &[u8], picks: &Picks, out: &mut [u8]) {
     match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `look` has asserted that the processor has AVX2.
-        Level::Avx2 if !picks.steps.is_empty() => unsafe { avx2::pick(row, picks, out) },
+        Level::Avx2 if !picks.steps().0.is_empty() => unsafe { avx2::pick(row, picks, out) },
         _ => portable::pick(row, picks, out),
     }
 }

@@ -33,6 +33,7 @@ pub use library::{Library, decoder_of, library};
 pub use limits::Limits;
 pub use open::{Video, open};
 pub use orientation::Orientation;
+pub use planes::rows;
 pub use reader::{Decoded, Reader};
 pub use report::DecodeReport;
 pub use sampling::Sampling;

@@ -3,7 +3,7 @@
 use ffmpeg_next::{ffi, frame};
 
 /// Rows of `plane`, top to bottom, only the bytes that hold samples; none for a plane that is not there.
-pub(super) fn rows(frame: &frame::Video, plane: usize) -> impl Iterator<Item = &[u8]> {
+pub fn rows(frame: &frame::Video, plane: usize) -> impl Iterator<Item = &[u8]> {
     let layout = layout(frame, plane);
     (0..layout.rows).map(move |y| {
         // SAFETY: `data` points to row 0 and FFmpeg keeps rows 0..rows at `stride` bytes from each other, going up or

@@ -61,8 +61,13 @@ impl Gate for Open {
 
 /// One step along a stretch.
 pub enum Step<'a> {
-    /// A frame
-    Frame(Decoded<'a>),
+    /// A frame, and the one given before it
+    Frame {
+        /// The frame
+        decoded: Decoded<'a>,
+        /// The one before, if there was one
+        before: Option<&'a frame::Video>,
+    },
     /// A frame that was left out
     Skipped(Timestamp),
 }
@@ -73,6 +78,10 @@ pub struct Stretch<G> {
     codec: Codec,
     packet: Packet,
     frame: frame::Video,
+    /// The last frame given, once another is in hand
+    before: frame::Video,
+    /// Whether the frame in `frame` was given
+    was_given: bool,
     gate: G,
     from: Option<Joint>,
     until: Option<i64>,
@@ -208,6 +217,8 @@ impl Video {
             codec,
             packet,
             frame: frame::Video::empty(),
+            before: frame::Video::empty(),
+            was_given: false,
             gate,
             from,
             until,
@@ -230,6 +241,17 @@ impl<G: Gate> Stretch<G> {
     #[must_use]
     pub fn into_video(self) -> Video {
         self.video
+    }
+
+    /// The gate, to be told what became of its choices.
+    pub fn gate(&mut self) -> &mut G {
+        &mut self.gate
+    }
+
+    /// The last frame given, if there was one.
+    #[must_use]
+    pub fn last(&self) -> Option<&frame::Video> {
+        (self.given > 0).then_some(if self.was_given { &self.frame } else { &self.before })
     }
 
     /// What was wrong so far.
@@ -264,10 +286,13 @@ impl<G: Gate> Stretch<G> {
                     self.state = State::Ended;
                     return Ok(None);
                 }
-                return Ok(Some(Step::Frame(self.give(pts))));
+                return Ok(Some(self.give(pts)));
             }
             if self.state == State::Ended {
                 return if self.given == 0 { Err(self.no_frames()) } else { Ok(None) };
+            }
+            if std::mem::take(&mut self.was_given) {
+                std::mem::swap(&mut self.frame, &mut self.before);
             }
             match self.codec.receive(&mut self.frame) {
                 Ok(()) => {
@@ -306,7 +331,7 @@ impl<G: Gate> Stretch<G> {
         }
     }
 
-    fn give(&mut self, pts: i64) -> Decoded<'_> {
+    fn give(&mut self, pts: i64) -> Step<'_> {
         let damaged = self.frame.is_corrupt() || self.frame.has_decode_errors();
         self.last_ticks = Some(pts);
         self.last_length = self.frame.packet().duration;
@@ -316,7 +341,9 @@ impl<G: Gate> Stretch<G> {
         let (index, time, key) = (self.given, self.time(pts), self.frame.is_key());
         let duration_s = (self.last_length > 0).then(|| self.last_length as f64 * time.base.seconds());
         self.given += 1;
-        Decoded { frame: &self.frame, index, time, duration_s, key, damaged }
+        self.was_given = true;
+        let decoded = Decoded { frame: &self.frame, index, time, duration_s, key, damaged };
+        Step::Frame { decoded, before: (index > 0).then_some(&self.before) }
     }
 
     fn time(&self, pts: i64) -> Timestamp {

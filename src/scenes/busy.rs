@@ -6,7 +6,7 @@
 //! out to differ are looked at again, frame by frame (`survey::close`). What can be missed that way is a flash: frames
 //! that differ from both ends of a gap of two or three frames, whose ends are alike, and that cost few bytes.
 
-use crate::decode::{Ahead, Gate};
+use crate::decode::{Ahead, Gate, Open};
 use longsight_models::TimeBase;
 use std::ops::RangeInclusive;
 
@@ -14,6 +14,8 @@ use std::ops::RangeInclusive;
 const LARGE: usize = 2;
 /// Longest gap in seconds, five frames at 24 a second, in which frames may be left out.
 const WIDEST_S: f64 = 0.21;
+/// After a change of this part of the score wanted, gaps are decoded in full: going back for them would cost more.
+const RESTLESS_PART: f64 = 0.4;
 /// Frames in the running medians: about a second of reference frames.
 const MEMORY: usize = 15;
 
@@ -24,6 +26,10 @@ pub(super) struct Busy {
     widest: i64,
     /// The latest time sent
     frontier: Option<i64>,
+    /// The score from which on a frame has to be known
+    calm_below: f64,
+    /// Whether the last frame differed so much that gaps would have to be looked at again
+    restless: bool,
     ahead: Median,
     between: Median,
     /// Whether the present gap is worth every frame
@@ -31,10 +37,31 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// A gate for a video with this time base.
-    pub(super) fn new(base: TimeBase) -> Self {
-        let widest = (WIDEST_S / base.seconds().max(1e-9)) as i64;
-        Self { widest, frontier: None, ahead: Median::default(), between: Median::default(), awake: true }
+    /// A gate for a video with this time base, where scores below `calm_below` need not be known.
+    pub(super) fn new(base: TimeBase, calm_below: f64) -> Self {
+        Self {
+            widest: (WIDEST_S / base.seconds().max(1e-9)) as i64,
+            frontier: None,
+            calm_below,
+            restless: false,
+            ahead: Median::default(),
+            between: Median::default(),
+            awake: true,
+        }
+    }
+}
+
+/// A gate that learns from what was decoded.
+pub(super) trait Watch: Gate {
+    /// The score of the frame just looked at.
+    fn tell(&mut self, _change: f64) {}
+}
+
+impl Watch for Open {}
+
+impl Watch for Busy {
+    fn tell(&mut self, change: f64) {
+        self.restless = change >= self.calm_below * RESTLESS_PART;
     }
 }
 
@@ -44,7 +71,7 @@ impl Gate for Busy {
             // Opens a gap: what is shown before it comes after it in the file.
             let wide = self.frontier.is_none_or(|frontier| ahead.pts - frontier > self.widest);
             self.frontier = Some(ahead.pts);
-            self.awake = ahead.key || wide || self.ahead.is_large(ahead.bytes);
+            self.awake = ahead.key || wide || self.restless || self.ahead.is_large(ahead.bytes);
             if !ahead.key {
                 self.ahead.push(ahead.bytes);
             }
@@ -103,7 +130,7 @@ mod tests {
 
     /// Packets in file order: presentation time and size.
     fn wanted(packets: &[(i64, usize)]) -> Vec<i64> {
-        let mut gate = Busy::new(TimeBase { num: 1, den: 25 });
+        let mut gate = Busy::new(TimeBase { num: 1, den: 25 }, 27.0);
         let mut wants = |&(pts, bytes): &(i64, usize)| gate.wants(Ahead { pts, bytes, key: pts == 0 }).then_some(pts);
         packets.iter().filter_map(&mut wants).collect()
     }
@@ -119,6 +146,17 @@ mod tests {
         let kept = wanted(&calm(10));
         assert!(kept.iter().all(|pts| pts % 3 == 0 || *pts < 4), "{kept:?}");
         assert!(kept.iter().filter(|pts| *pts % 3 == 0).count() == 11);
+    }
+
+    #[test]
+    fn after_a_change_every_frame_is_kept() {
+        let mut gate = Busy::new(TimeBase { num: 1, den: 25 }, 27.0);
+        for (pts, bytes) in calm(10) {
+            gate.wants(Ahead { pts, bytes, key: pts == 0 });
+        }
+        gate.tell(13.0);
+        let mut next = [(33, 900), (31, 100), (32, 110)].map(|(pts, bytes)| Ahead { pts, bytes, key: false }).into_iter();
+        assert!(next.all(|ahead| gate.wants(ahead)));
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! A decoded frame as a glance: which planes it has, what they mean.
 
-use crate::decode::Decoded;
+use crate::decode::rows;
 use ffmpeg_next::color::{Range, Space};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 use ffmpeg_next::software::scaling;
-use longsight_kernels::glance::{Colour, Glance, Glancer, Matrix, Picture, Plane};
+use longsight_kernels::glance::{Colour, Glance, Glancer, Level, Matrix, Picture, Plane};
 
 /// Makes glances of decoded frames.
-#[derive(Default)]
 pub(super) struct Looker {
     glancer: Glancer,
     /// For formats that are not read directly: to packed BGR, for the format and size given with it
@@ -33,12 +32,17 @@ enum Kind {
 }
 
 impl Looker {
+    /// Makes every row of a glance, or only every so many.
+    pub(super) fn new(every: usize) -> Self {
+        Self { glancer: Glancer::sparse(Level::detect(), every), converter: None }
+    }
+
     /// Writes the glance of a frame into `out`; `false` if the frame's format cannot even be converted.
-    pub(super) fn look(&mut self, decoded: &Decoded<'_>, out: &mut Glance) -> bool {
-        if let Some(layout) = layout(decoded.frame.format()) {
-            return self.look_at(decoded.frame, layout, |plane| decoded.rows(plane).collect(), out);
+    pub(super) fn look(&mut self, frame: &frame::Video, out: &mut Glance) -> bool {
+        if let Some(layout) = layout(frame.format()) {
+            return self.look_at(frame, layout, |plane| rows(frame, plane).collect(), out);
         }
-        let Some(converted) = self.convert(decoded.frame) else { return false };
+        let Some(converted) = self.convert(frame) else { return false };
         let stride = converted.stride(0);
         let packed = Layout { channels: [(0, 0, 3), (0, 1, 3), (0, 2, 3)], bits: 8, kind: Kind::Bgr };
         self.look_at(&converted, packed, |_| converted.data(0).chunks(stride).collect(), out)
@@ -59,15 +63,15 @@ impl Looker {
             every = 1 << (chroma[1] - down);
             colour = Colour::Yuv { matrix: matrix(frame.color_space(), full_range), chroma };
         }
-        let rows = layout.channels.map(|(plane, first, _)| {
+        let channels = layout.channels.map(|(plane, first, _)| {
             let every = if plane == 0 { 1 } else { every };
             rows_of(plane).into_iter().step_by(every).filter_map(|row| row.get(first..)).collect::<Vec<_>>()
         });
         let (width, height) = (frame.width() as usize, frame.height() as usize);
-        if width == 0 || height == 0 || rows.iter().any(Vec::is_empty) {
+        if width == 0 || height == 0 || channels.iter().any(Vec::is_empty) {
             return false;
         }
-        let plane = |channel: usize| Plane { rows: &rows[channel], step: layout.channels[channel].2, bits: layout.bits };
+        let plane = |channel: usize| Plane { rows: &channels[channel], step: layout.channels[channel].2, bits: layout.bits };
         self.glancer.look(&Picture { width, height, planes: [plane(0), plane(1), plane(2)], colour }, out);
         true
     }

@@ -4,10 +4,11 @@
 //! looked at while it is still in the decoder's cache. Where the caller can do without the scores of calm frames,
 //! frames that no other refers to are left out as long as what surrounds them is calm; see [`Busy`].
 
-use super::busy::{Busy, Only};
+use super::busy::{Busy, Only, Watch};
 use super::glance::Looker;
 use super::similarity::{cosine, features};
-use crate::decode::{self, DecodeError, Decoded, Gate, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
+use crate::decode::{self, DecodeError, Gate, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
+use ffmpeg_next::frame;
 use longsight_kernels::glance::{Glance, delta};
 use longsight_models::{Span, Timestamp};
 use std::ops::Range;
@@ -20,7 +21,8 @@ use std::sync::mpsc;
 pub struct Row {
     /// Presentation time
     pub time: Timestamp,
-    /// Mean absolute difference to the frame before, averaged over hue, saturation and value: 0 to 255; 0 for the first
+    /// Mean absolute difference to the frame before, averaged over hue, saturation and value: 0 to 255; 0 for the first.
+    /// An estimate where it is well below [`Wishes::calm_below`]
     pub change: f64,
     /// Cosine of its features with the frame before's; 1 for the first, and where no detector asked
     pub likeness: f32,
@@ -73,6 +75,11 @@ const PIECES_PER_CORE: usize = 4;
 const MIN_PIECE_S: f64 = 1.0;
 /// Frames between two progress reports of a piece.
 const REPORT_EVERY: usize = 64;
+/// A first look takes every so many rows of a glance: a quarter of the work, and structure in between would have to be
+/// lines as thin as a hundredth of the picture.
+const ROUGH_ROWS: usize = 4;
+/// From this part of the wanted score on, a rough score is not good enough.
+const ROUGH_PART: f64 = 0.6;
 /// A gap between frames of at least this part of the wanted score is looked at frame by frame.
 const GAP_PART: f64 = 0.75;
 
@@ -302,54 +309,87 @@ fn walk<F: FnMut(f64)>(
     if wishes.calm_below <= 0.0 {
         return pass(video, plan, Open, &mut eye, report);
     }
-    let gate = Busy::new(video.info().time_base);
+    let gate = Busy::new(video.info().time_base, wishes.calm_below);
     let (mut piece, video) = pass(video, plan, gate, &mut eye, report)?;
     let gaps = gaps(&piece.rows, wishes.calm_below * GAP_PART);
+    tracing::debug!(frames = piece.rows.len(), seen = piece.rows.iter().filter(|row| row.seen).count(), gaps = gaps.len());
     let video = close(video, &mut piece.rows, &gaps, &mut eye)?;
     Ok((piece, video))
 }
 
-/// Compares each frame with the one before it.
+/// Compares each frame with the one before it: first every fourth row, and where that shows a change, all of them.
 struct Eye {
-    looker: Looker,
     wishes: Wishes,
+    rough: Looker,
+    rough_before: Glance,
+    rough_now: Glance,
+    looker: Looker,
     before: Glance,
     now: Glance,
+    /// Whether `now` is of the last frame
+    current: bool,
     features: Vec<f32>,
 }
 
 impl Eye {
     fn new(wishes: Wishes) -> Self {
         Self {
-            looker: Looker::default(),
             wishes,
+            rough: Looker::new(ROUGH_ROWS),
+            rough_before: Glance::default(),
+            rough_now: Glance::default(),
+            looker: Looker::new(1),
             before: Glance::default(),
             now: Glance::default(),
+            current: false,
             features: Vec::new(),
         }
     }
 
-    /// The row of a frame. A frame of another size, or one whose format cannot be read, compares as no change.
-    fn look(&mut self, decoded: &Decoded<'_>) -> Row {
-        std::mem::swap(&mut self.before, &mut self.now);
-        let readable = self.looker.look(decoded, &mut self.now);
-        if !readable {
-            std::mem::swap(&mut self.before, &mut self.now);
+    /// The change and the likeness of a frame to the one before. One of another size, or one whose format cannot be read,
+    /// compares as no change.
+    fn look(&mut self, frame: &frame::Video, before: Option<&frame::Video>) -> (f64, f32) {
+        if self.wishes.calm_below > 0.0 && !self.wishes.likeness {
+            std::mem::swap(&mut self.rough_before, &mut self.rough_now);
+            if !self.rough.look(frame, &mut self.rough_now) {
+                return (0.0, 1.0);
+            }
+            let estimate = change(&self.rough_before, &self.rough_now);
+            if estimate < self.wishes.calm_below * ROUGH_PART {
+                self.current = false;
+                return (estimate, 1.0);
+            }
+            if let (false, Some(before)) = (self.current, before) {
+                self.looker.look(before, &mut self.now);
+            }
         }
-        let (change, likeness) = if readable { self.compare() } else { (0.0, 1.0) };
-        Row { time: decoded.time, change, likeness, seen: true }
+        self.look_closely(frame)
     }
 
-    fn compare(&mut self) -> (f64, f32) {
-        let likeness = if self.wishes.likeness {
+    /// As [`Self::look`], with every row, after a frame that was looked at closely too.
+    fn look_closely(&mut self, frame: &frame::Video) -> (f64, f32) {
+        std::mem::swap(&mut self.before, &mut self.now);
+        if !self.looker.look(frame, &mut self.now) {
+            std::mem::swap(&mut self.before, &mut self.now);
+            return (0.0, 1.0);
+        }
+        self.current = true;
+        let mut likeness = 1.0;
+        if self.wishes.likeness {
             let features = features(&self.now);
-            let likeness = if self.features.is_empty() { 1.0 } else { cosine(&self.features, &features) };
+            if !self.features.is_empty() {
+                likeness = cosine(&self.features, &features);
+            }
             self.features = features;
-            likeness
-        } else {
-            1.0
-        };
+        }
         (change(&self.before, &self.now), likeness)
+    }
+
+    /// A frame's whole glance.
+    fn glance(&mut self, frame: &frame::Video) -> Glance {
+        let mut glance = Glance::default();
+        self.looker.look(frame, &mut glance);
+        glance
     }
 }
 
@@ -361,7 +401,7 @@ fn change(before: &Glance, now: &Glance) -> f64 {
     delta(before, now).iter().sum::<f64>() / 3.0
 }
 
-fn pass<G: Gate, F: FnMut(f64)>(
+fn pass<G: Watch, F: FnMut(f64)>(
     video: Video,
     plan: Plan,
     gate: G,
@@ -374,19 +414,23 @@ fn pass<G: Gate, F: FnMut(f64)>(
     let mut starts_damaged = false;
     while let Some(step) = stretch.next()? {
         match step {
-            Step::Frame(decoded) => {
-                starts_damaged |= rows.is_empty() && decoded.damaged;
-                rows.push(eye.look(&decoded));
-                if first.width == 0 {
-                    first.clone_from(&eye.now);
+            Step::Frame { decoded, before } => {
+                if before.is_none() {
+                    starts_damaged = decoded.damaged;
+                    first = eye.glance(decoded.frame);
                 }
-                report.frame(decoded.time.seconds());
+                let time = decoded.time;
+                let (change, likeness) = eye.look(decoded.frame, before);
+                rows.push(Row { time, change, likeness, seen: true });
+                report.frame(time.seconds());
+                stretch.gate().tell(change);
             }
             Step::Skipped(time) => rows.push(Row { time, change: 0.0, likeness: 1.0, seen: false }),
         }
     }
+    let last = stretch.last().map(|frame| eye.glance(frame)).unwrap_or_default();
     let (last_length, warnings) = (stretch.last_length(), stretch.warnings().to_vec());
-    Ok((Piece { rows, first, last: eye.now.clone(), starts_damaged, last_length, warnings }, stretch.into_video()))
+    Ok((Piece { rows, first, last, starts_damaged, last_length, warnings }, stretch.into_video()))
 }
 
 /// Runs of rows that begin and end with a seen frame, with unseen ones between, where the end differs by `least`.
@@ -421,14 +465,14 @@ fn close(mut video: Video, rows: &mut [Row], gaps: &[Range<usize>], eye: &mut Ey
         let until = wanted.last().map(|span| span.end() + 1);
         let mut stretch = video.stretch(Some(joint), until, Only::new(wanted.clone()))?;
         while let Some(step) = stretch.next()? {
-            let Step::Frame(decoded) = step else { continue };
+            let Step::Frame { decoded, .. } = step else { continue };
             let pts = decoded.time.pts;
             let Some(span) = wanted.iter().find(|span| span.contains(&pts)) else { continue };
-            let row = eye.look(&decoded);
+            let (change, likeness) = eye.look_closely(decoded.frame);
             if pts != *span.start()
                 && let Ok(at) = rows.binary_search_by_key(&pts, |row| row.time.pts)
             {
-                rows[at] = row;
+                rows[at] = Row { time: decoded.time, change, likeness, seen: true };
             }
         }
         video = stretch.into_video();

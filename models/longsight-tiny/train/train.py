@@ -5,7 +5,7 @@ Use: train.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --o
 A stage is a fixed time budget with a warm-up, a constant rate and a decay to zero over the last third; `RUN/last.pt` is written
 whole and renamed every two minutes and is picked up again by the same command.
 """
-import argparse, json, os, pathlib, queue, random, threading, time
+import argparse, json, os, pathlib, queue, random, tempfile, threading, time
 import torch
 from torch.nn import functional as F
 from tokenizers import Tokenizer
@@ -62,24 +62,14 @@ def loss_of(model, batch):
     return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), logits, asked
 
 
-def iou(a, b):
-    """Intersection over union of two lists of spans."""
-    length = lambda spans: sum(e - s for s, e in spans)
-    cut = sum(max(0.0, min(e, f) - max(s, t)) for s, e in a for t, f in b)
-    whole = length(a) + length(b) - cut
-    return cut / whole if whole > 0 else 0.0
-
-
 @torch.no_grad()
-def evaluate(model, clips, packer, blank=False, limit=96):
-    """Exact answers per kind by teacher forcing (the same as greedy: an answer is right only if every argmax is), one question a segment."""
+def evaluate(model, clips, packer, limit=48):
+    """Exact answers per kind by teacher forcing (the same as greedy: an answer is right only if every argmax is)."""
     model.eval()
     right, total = {}, {}
     for start in range(0, min(limit, len(clips.rows)), 8):
         chunk = clips.rows[start:start + 8]
         batch = pack([packer.row(clips, r, r["questions"]) for r in chunk])
-        if blank:
-            batch["pixels"].fill_(127)
         with torch.autocast("cpu", torch.bfloat16):
             _, logits, asked = loss_of(model, batch)
         hit = torch.ones_like(batch["target"], dtype=torch.bool)
@@ -91,46 +81,6 @@ def evaluate(model, clips, packer, blank=False, limit=96):
                 total[q["kind"]] = total.get(q["kind"], 0) + 1
     model.train()
     return {k: round(right[k] / total[k], 3) for k in sorted(total)}
-
-
-@torch.no_grad()
-def when(model, clips, packer, limit=96):
-    """Mean IoU of greedy answers to `when` questions that have one."""
-    import re
-    model.eval()
-    asked = [(r, q) for r in clips.rows for q in r["questions"] if q["kind"] == "when" and q["spans"]][:limit]
-    score = []
-    for start in range(0, len(asked), 16):
-        chunk, said = asked[start:start + 16], [[] for _ in asked[start:start + 16]]
-        for _ in range(40):
-            rows = []
-            for (r, q), words in zip(chunk, said):
-                row = packer.row(clips, r, [dict(kind="", prompt=q["prompt"], answer="", spans=[])])
-                at = row["pos"][-1][0]
-                row["ids"] = row["ids"] + words
-                row["pos"] = row["pos"] + [(at + i,) * 3 for i in range(1, len(words) + 1)]
-                row["seg"] = row["seg"] + [1] * len(words)
-                row["target"] = [-100] * len(row["ids"])
-                rows.append(row)
-            batch = pack(rows)
-            batch["visual"] = batch["ids"] == model.pad
-            with torch.autocast("cpu", torch.bfloat16):
-                hidden = model(batch)
-                last = torch.stack([hidden[i, len(r["ids"]) - 1] for i, r in enumerate(rows)])
-                token = model.logits(last).argmax(-1).tolist()
-            live = False
-            for words, t in zip(said, token):
-                if not words or words[-1] != packer.end:
-                    words.append(t)
-                    live |= t != packer.end
-            if not live:
-                break
-        for (r, q), words in zip(chunk, said):
-            text = packer.tok.decode([w for w in words if w != packer.end])
-            spans = [(float(a), float(b)) for a, b in re.findall(r"([\d.]+) to ([\d.]+)", text) if a.count(".") < 2 and b.count(".") < 2 and a != "." and b != "."]
-            score.append(iou(q["spans"], spans))
-    model.train()
-    return round(sum(score) / max(1, len(score)), 3)
 
 
 def optimisers(model, rate):
@@ -157,14 +107,12 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--processes", type=int, default=2, help="one thread each: faster on a CPU than threads in one process")
     a = ap.parse_args()
-    if a.processes == 1:
-        return train(0, a)
+    a.meet = f"file://{tempfile.mktemp()}"
     torch.multiprocessing.spawn(train, (a,), nprocs=a.processes)
 
 
 def train(rank, a):
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29521")
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=a.processes)
+    torch.distributed.init_process_group("gloo", init_method=a.meet, rank=rank, world_size=a.processes)
     torch.set_num_threads(max(1, os.cpu_count() // a.processes))
     a.batch //= a.processes
     a.out.mkdir(parents=True, exist_ok=True)
@@ -220,12 +168,12 @@ def train(rank, a):
             seen, total, shown = 0, 0.0, now
         if rank == 0 and now - saved_at > 240:
             save(last, model, opts, spent, step)
-            print(json.dumps(dict(step=step, held_out=evaluate(model, held, packer, limit=48))), flush=True)
+            print(json.dumps(dict(step=step, held_out=evaluate(model, held, packer))), flush=True)
             saved_at = time.time()
     if rank > 0:
         return
     save(last, model, opts, spent, step)
-    line = dict(step=step, held_out=evaluate(model, held, packer), blind=evaluate(model, held, packer, blank=True), when_iou=when(model, held, packer))
+    line = dict(step=step, held_out=evaluate(model, held, packer))
     print(json.dumps(line), flush=True)
     log.write(json.dumps(line) + "\n")
 
