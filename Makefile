@@ -1,7 +1,7 @@
 # make demo   installs what is missing, builds, asks the questions in samples/ and checks the answers
 # make test   the same set-up, then everything that CI runs: formatting, lints, docs, tests
 # make lint   formatting, lints, docs
-# make bench  decode, scenes and answers, measured on this machine
+# make bench  decoding and answers, measured on this machine
 
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -12,7 +12,7 @@ TEST_PACKAGES := ffmpeg
 .PHONY: demo test lint unit bench build setup setup-test
 
 demo: build
-	target/release/longsight bench demo samples/questions.json
+	target/release/longsight bench questions samples/questions.json
 
 build: setup
 	$(CARGO) build --release
@@ -28,8 +28,7 @@ lint: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
 
 bench: build
-	target/release/longsight bench decode samples/*.mp4
-	target/release/longsight bench scenes samples/*.mp4
+	target/release/longsight bench decode samples/world-1.mp4
 	target/release/longsight bench world --split held-out
 
 setup:

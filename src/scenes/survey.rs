@@ -7,7 +7,7 @@
 use super::busy::{Busy, Only, Watch};
 use super::glance::Looker;
 use super::similarity::{cosine, features};
-use crate::decode::{self, DecodeError, Gate, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
+use crate::decode::{self, DecodeError, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
 use ffmpeg_next::frame;
 use longsight_kernels::glance::{Glance, delta};
 use longsight_models::{Span, Timestamp};

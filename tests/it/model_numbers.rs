@@ -109,7 +109,7 @@ fn a_prompt_in_chunks_is_the_whole_prompt() {
 #[test]
 fn rows_out_of_order_are_refused() {
     let (model, _, media, sequence) = asked("qwen3_vl-a", "Why?");
-    let mut run = |rows, media: &[VisualTokens]| {
+    let run = |rows, media: &[VisualTokens]| {
         model.forward(&sequence, rows, media, &mut Dense, &mut GrowingCache::new(), Want::Last).is_err()
     };
     assert!(run(1..2, &media));
