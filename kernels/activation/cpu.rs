@@ -46,7 +46,7 @@ fn chunk_portable(function: Function, x: &mut [f32], up: Option<&[f32]>) {
     match function {
         Function::Silu => each(x, up, |x| x * logistic(x)),
         Function::QuickGelu => each(x, up, |x| x * logistic(1.702 * x)),
-        Function::GeluTanh => each(x, up, |x| x * logistic(1.595_769_1 * (x + 0.044_715 * x * x * x))),
+        Function::GeluTanh => each(x, up, |x| x * logistic(1.595_769 * (x + 0.044_715 * x * x * x))),
         Function::Gelu => each(x, up, |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))),
     }
 }

@@ -105,7 +105,8 @@ impl Glancer {
             Colour::Bgr => [0, 0],
         };
         let shape = (picture.width, picture.height, chroma);
-        let layout = self.layout.take().filter(|layout| layout.shape == shape).unwrap_or_else(|| Layout::new(shape, self.every));
+        let layout =
+            self.layout.take().filter(|layout| layout.shape == shape).unwrap_or_else(|| Layout::new(shape, self.every));
         let columns = layout.weights.len() / 2;
         for picked in &mut self.picked {
             // The last shuffle may write 16 bytes from any column on.

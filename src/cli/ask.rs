@@ -148,7 +148,7 @@ impl PipelineArgs {
         flags.generate.max_new_tokens = self.max_new_tokens;
         flags.generate.temperature = self.temperature;
         flags.generate.seed = self.seed;
-        Ok(file.overridden_by(flags))
+        Ok(file.overridden_by(&flags))
     }
 }
 
@@ -195,7 +195,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 /// The answer for people: words first, then what they rest on, then what was not seen.
 fn print(answer: &Answer, several: bool, context: &Context) {
     if several {
-        output::text(&format!("{}", answer.question));
+        output::text(&answer.question);
     }
     output::text(&answer.answer);
     for span in &answer.evidence {

@@ -236,16 +236,16 @@ impl Reader {
             Err(_) => self.warn(WarningKind::Undecodable),
             Ok(()) => {}
         }
-        if let Some(packet) = self.queue.pop_front() {
-            if let Some(pts) = packet.pts() {
-                // What leads the key frame that was sought is counted already.
-                if leave_out && !packet.is_hidden() && self.floor.is_none_or(|floor| pts >= floor) {
-                    self.left_out.insert(pts);
-                }
-                self.sent.push_back(pts);
-                if self.sent.len() > LOOKAHEAD {
-                    self.sent.pop_front();
-                }
+        if let Some(packet) = self.queue.pop_front()
+            && let Some(pts) = packet.pts()
+        {
+            // What leads the key frame that was sought is counted already.
+            if leave_out && !packet.is_hidden() && self.floor.is_none_or(|floor| pts >= floor) {
+                self.left_out.insert(pts);
+            }
+            self.sent.push_back(pts);
+            if self.sent.len() > LOOKAHEAD {
+                self.sent.pop_front();
             }
         }
         if self.mode == Mode::KeyFrames {

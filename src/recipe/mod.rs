@@ -155,7 +155,7 @@ pub fn parse(name: &str, text: &str) -> Result<Options, RecipeError> {
 impl Options {
     /// These options, with what `over` says taking precedence.
     #[must_use]
-    pub fn overridden_by(self, over: Self) -> Self {
+    pub fn overridden_by(&self, over: &Self) -> Self {
         Self {
             decode: Decode {
                 fps: over.decode.fps.or(self.decode.fps),
@@ -207,7 +207,7 @@ mod tests {
     fn flags_win_over_the_file() {
         let file = parse("a", "[decode]\nfps = 1.0\nmax_frames = 9").unwrap();
         let flags = Options { decode: Decode { fps: Some(4.0), ..Decode::default() }, ..Options::default() };
-        let merged = file.overridden_by(flags);
+        let merged = file.overridden_by(&flags);
         assert_eq!((merged.decode.fps, merged.decode.max_frames), (Some(4.0), Some(9)));
     }
 }

@@ -12,10 +12,8 @@ pub(super) fn scenes(scenes: &Scenes) -> String {
     for scene in &scenes.scenes {
         let (from, to) = (timecode(scene.start_frame, rate), timecode(scene.end_frame, rate));
         let number = scene.index + 1;
-        let _ = write!(
-            text,
-            "\n{number:03}  AX       V     C        {from} {to} {from} {to}\n* FROM CLIP NAME: {name}\n"
-        );
+        let _ =
+            write!(text, "\n{number:03}  AX       V     C        {from} {to} {from} {to}\n* FROM CLIP NAME: {name}\n");
     }
     text
 }

@@ -48,10 +48,10 @@ pub enum RunError {
     Model(#[from] ModelError),
     /// The prompt
     #[error(transparent)]
-    Prompt(#[from] PromptError),
+    Prompt(Box<PromptError>),
     /// The answer
     #[error(transparent)]
-    Generate(#[from] GenerateError),
+    Generate(Box<GenerateError>),
     /// No picture reached the model, so there is nothing to answer from
     #[error("{path}: no frame between {from} and {to} s could be decoded")]
     NothingSeen {
@@ -65,6 +65,19 @@ pub enum RunError {
     /// Asked to stop
     #[error("stopped")]
     Cancelled,
+}
+
+impl From<PromptError> for RunError {
+    fn from(error: PromptError) -> Self {
+        Self::Prompt(Box::new(error))
+    }
+}
+
+impl From<GenerateError> for RunError {
+    fn from(error: GenerateError) -> Self {
+        // Boxed: it is much larger than the others.
+        Self::Generate(Box::new(error))
+    }
 }
 
 /// What was seen, ready for questions.

@@ -33,7 +33,8 @@ impl Adaptive {
     /// How many times the mean of its neighbours the middle of `around` is.
     fn ratio(&self, around: &[Row]) -> f64 {
         let change = around[self.window].change;
-        let others: f64 = around.iter().enumerate().filter(|(at, _)| *at != self.window).map(|(_, row)| row.change).sum();
+        let others: f64 =
+            around.iter().enumerate().filter(|(at, _)| *at != self.window).map(|(_, row)| row.change).sum();
         let mean = others / (2 * self.window) as f64;
         match mean < STILL {
             true if change >= self.min_change => MAX_RATIO,

@@ -155,7 +155,8 @@ mod tests {
             gate.wants(Ahead { pts, bytes, key: pts == 0 });
         }
         gate.tell(13.0);
-        let mut next = [(33, 900), (31, 100), (32, 110)].map(|(pts, bytes)| Ahead { pts, bytes, key: false }).into_iter();
+        let mut next =
+            [(33, 900), (31, 100), (32, 110)].map(|(pts, bytes)| Ahead { pts, bytes, key: false }).into_iter();
         assert!(next.all(|ahead| gate.wants(ahead)));
     }
 

@@ -71,7 +71,8 @@ impl Looker {
         if width == 0 || height == 0 || channels.iter().any(Vec::is_empty) {
             return false;
         }
-        let plane = |channel: usize| Plane { rows: &channels[channel], step: layout.channels[channel].2, bits: layout.bits };
+        let plane =
+            |channel: usize| Plane { rows: &channels[channel], step: layout.channels[channel].2, bits: layout.bits };
         self.glancer.look(&Picture { width, height, planes: [plane(0), plane(1), plane(2)], colour }, out);
         true
     }

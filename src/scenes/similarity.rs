@@ -84,7 +84,8 @@ const CELLS: usize = 8;
 pub fn features(glance: &Glance) -> Vec<f32> {
     let mut sums = vec![[0.0f32; 3]; CELLS * CELLS];
     let mut counts = vec![0.0f32; CELLS * CELLS];
-    let circle: Vec<(f32, f32)> = (0..180u8).map(|hue| (f32::from(hue) * std::f32::consts::PI / 90.0).sin_cos()).collect();
+    let circle: Vec<(f32, f32)> =
+        (0..180u8).map(|hue| (f32::from(hue) * std::f32::consts::PI / 90.0).sin_cos()).collect();
     let [hue, saturation, value] = &glance.channels;
     for y in 0..glance.height {
         for x in 0..glance.width {

@@ -100,6 +100,7 @@ struct Piece {
     warnings: Vec<Warning>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one a piece of the file: a box would save nothing")]
 enum Message {
     Progress { seconds: f64 },
     Done { at: usize, piece: Result<Piece, DecodeError> },
@@ -312,7 +313,11 @@ fn walk<F: FnMut(f64)>(
     let gate = Busy::new(video.info().time_base, wishes.calm_below);
     let (mut piece, video) = pass(video, plan, gate, &mut eye, report)?;
     let gaps = gaps(&piece.rows, wishes.calm_below * GAP_PART);
-    tracing::debug!(frames = piece.rows.len(), seen = piece.rows.iter().filter(|row| row.seen).count(), gaps = gaps.len());
+    tracing::debug!(
+        frames = piece.rows.len(),
+        seen = piece.rows.iter().filter(|row| row.seen).count(),
+        gaps = gaps.len()
+    );
     let video = close(video, &mut piece.rows, &gaps, &mut eye)?;
     Ok((piece, video))
 }
@@ -455,9 +460,9 @@ fn close(mut video: Video, rows: &mut [Row], gaps: &[Range<usize>], eye: &mut Ey
         let joint = video.joint_at(start).filter(|joint| joint.pts() <= start);
         let Some(joint) = joint else { return Err(video.lost()) };
         // All gaps of the same group of pictures in one walk.
-        let group = left.iter().take_while(|gap| {
-            gap.start == left[0].start || video.joint_at(rows[gap.start].time.pts) == Some(joint)
-        });
+        let group = left
+            .iter()
+            .take_while(|gap| gap.start == left[0].start || video.joint_at(rows[gap.start].time.pts) == Some(joint));
         let group = group.count();
         let (group, rest) = left.split_at(group);
         left = rest;

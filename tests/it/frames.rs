@@ -223,7 +223,7 @@ fn a_stream_can_be_dropped_or_cancelled_at_any_time() {
     assert!(stream.finish().is_ok(), "the rest was not wanted");
     let cancel = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let request = Request { cancel: Some(cancel), ..Request::new(Sampling::All) };
-    let cancelled = decode::stream(&path, &request).and_then(|stream| stream.finish());
+    let cancelled = decode::stream(&path, &request).and_then(decode::FrameStream::finish);
     assert!(matches!(cancelled, Err(decode::DecodeError::Cancelled { .. })), "{cancelled:?}");
 }
 

@@ -165,7 +165,7 @@ fn broken_checkpoints_are_refused_with_the_file_and_the_fault() {
             |dir| {
                 edit(&dir.join("model.safetensors.index.json"), |i| {
                     i["weight_map"]["lm_head.weight"] = "../elsewhere.safetensors".into();
-                })
+                });
             },
             "../elsewhere.safetensors",
         ),
