@@ -97,7 +97,8 @@ impl PixelDifference {
     /// When the tensor library fails.
     pub fn of(found: &Tensor, expected: &Tensor, grey_level: [f32; 3]) -> Result<Self> {
         let tensor = TensorDifference::of(found, expected)?;
-        if tensor.rel.is_none() {
+        // Not `rel`: against all zeros a difference has a size and no ratio.
+        if tensor.max_abs.is_none() {
             return Ok(Self { tensor, max_grey_levels: None, differing: 1.0 });
         }
         let width = expected.dim(1)?;
