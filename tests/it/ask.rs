@@ -127,8 +127,8 @@ fn flags_win_over_the_pipeline_file_and_are_echoed() {
 #[test]
 fn a_coarse_look_is_told() {
     let (_folder, path) = clip(30.0);
-    let answer = &answers(&ask(&path, &["What is shown?", "--max-tokens", "50", "--json"]))[0];
-    assert!(answer["coverage"]["visual_tokens_after"].as_u64().unwrap() <= 50);
+    let answer = &answers(&ask(&path, &["What is shown?", "--max-tokens", "30", "--json"]))[0];
+    assert!(answer["coverage"]["visual_tokens_after"].as_u64().unwrap() <= 30);
     assert!(answer["coverage"]["max_gap_s"].as_f64().unwrap() > 2.0);
     assert!(answer["warnings"][0].as_str().unwrap().contains("shorter events can be missed"), "{}", answer["warnings"]);
 }
