@@ -34,7 +34,8 @@ fn fastest(shape: Shape, first: usize) -> f64 {
     let (q, k, v) = (noise(heads * rows * dim, 1), noise(kv_heads * keys * dim, 2), noise(kv_heads * keys * dim, 3));
     // Heads inside rows, as a projection leaves them; keys by head, as a cache holds them.
     let queries = Strided { data: &q, head: dim, row: heads * dim };
-    let (keys, values) = (Strided { data: &k, head: keys * dim, row: dim }, Strided { data: &v, head: keys * dim, row: dim });
+    let (keys, values) =
+        (Strided { data: &k, head: keys * dim, row: dim }, Strided { data: &v, head: keys * dim, row: dim });
     let run = || {
         let begun = Instant::now();
         std::hint::black_box(attend(queries, keys, values, shape, 0.1, Mask::Causal { first }));

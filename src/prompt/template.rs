@@ -6,7 +6,6 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,8 +119,7 @@ impl ChatTemplate {
     /// When the template raises one.
     pub fn render(&self, messages: &[Message]) -> Result<String, PromptError> {
         let messages: Vec<Value> = messages.iter().map(Message::to_value).collect();
-        let special: BTreeMap<&str, &str> = self.special.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        let special = Value::from_serialize(special);
+        let special = Value::from_pairs(self.special.iter().map(|(name, text)| (*name, text.as_str())));
         let values = context! { messages, add_generation_prompt => true, tools => (), ..special };
         Ok(self.environment.get_template(NAME)?.render(values)?)
     }

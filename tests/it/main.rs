@@ -10,4 +10,5 @@ mod frames;
 mod hostile;
 mod model_command;
 mod model_numbers;
+mod scenes;
 mod schemas;
