@@ -102,9 +102,9 @@ impl Picks {
     pub(super) fn may_want(&self, start: f64, end: f64) -> bool {
         match *self {
             Self::Every | Self::Keys => true,
-            Self::Grid { from, step, count, .. } => {
-                // The first time of a range may be given to a later frame: see `Picks::defer`.
-                let first = end > from && start < from + step + EPSILON_S;
+            Self::Grid { from, step, next, count } => {
+                // The first time of a range may yet go to the first frame inside it: see `Walk::belongs_to_next`.
+                let first = next == 0 && end > from && start < from + step + EPSILON_S;
                 let k = ((start - from - EPSILON_S) / step).ceil().max(0.0);
                 first || (k < count as f64 && from + k * step < end + EPSILON_S)
             }
