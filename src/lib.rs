@@ -3,29 +3,29 @@
 //! The modules stand in the order in which the data flows; each takes what the ones above it give.
 //! ARCHITECTURE.md has one section for each.
 
-/// the protocols of `longsight bench`
+// the protocols of `longsight bench`
 pub mod bench;
-/// the command line; the only module that prints, reads the environment or exits
+// the command line; the only module that prints, reads the environment or exits
 pub mod cli;
-/// file -> packets -> frames, each with its exact presentation time
+// file -> packets -> frames, each with its exact presentation time
 pub mod decode;
-/// answer text + frames seen -> spans snapped to real frame times, status, coverage
+// answer text + frames seen -> spans snapped to real frame times, status, coverage
 pub mod evidence;
-/// sequence + visual tokens -> answer text
+// sequence + visual tokens -> answer text
 pub mod generate;
-/// question + chat template + visual layout -> token sequence
+// question + chat template + visual layout -> token sequence
 pub mod prompt;
-/// TOML -> options -> plan
+// TOML -> options -> plan
 pub mod recipe;
-/// scenes, moments or answers -> bytes of an output format
+// scenes, moments or answers -> bytes of an output format
 pub mod render;
-/// plan -> threads, channels, events -> answer
+// plan -> threads, channels, events -> answer
 pub mod run;
-/// container facts + wishes -> the times to look at
+// container facts + wishes -> the times to look at
 pub mod sample;
-/// every frame, seen cheaply -> cuts -> scenes
+// every frame, seen cheaply -> cuts -> scenes
 pub mod scenes;
-/// a checkpoint beside a reference -> the differences
+// a checkpoint beside a reference -> the differences
 pub mod verify;
-/// chosen frames -> visual tokens, in chunks, so that memory does not grow with the video
+// chosen frames -> visual tokens, in chunks, so that memory does not grow with the video
 pub mod vision;

@@ -1,7 +1,7 @@
 //! How fast, how right? The protocols of `longsight bench`: each checks its answers before it times them, and gives a
 //! report that can be printed as a table or as JSON.
 
-/// frames out of a file
+// frames out of a file
 pub mod decode;
 mod questions;
 mod scores;
