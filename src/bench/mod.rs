@@ -4,6 +4,8 @@
 // frames out of a file
 pub mod decode;
 mod questions;
+// the shots of a file
+pub mod scenes;
 mod scores;
 mod world;
 

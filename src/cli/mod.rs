@@ -5,6 +5,7 @@
 
 mod ask;
 mod bench;
+mod completions;
 mod doctor;
 mod failure;
 mod frames;
@@ -62,12 +63,16 @@ enum Command {
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
     Frames(frames::Args),
-    /// Measure: decode, scenes, world
+    /// Measure: decoding, scenes, answers
     Bench(bench::Args),
     /// What models can be run here
     Model(model::Args),
     /// What will work on this machine
     Doctor(doctor::Args),
+    /// Write a shell's completion script to stdout
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(completions::ManArgs),
 }
 
 /// Parses the arguments, runs the command and gives its exit code.
@@ -86,6 +91,11 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args, &context),
         Command::Model(args) => model::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
+        Command::Completions(args) => {
+            completions::completions(&args);
+            Ok(())
+        }
+        Command::Man(args) => completions::man(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,25 @@ const EXAMPLES: &str = "Examples:
 pub(super) struct Args {
     /// Video file, or - to read a pipe
     video: PathBuf,
+    #[command(flatten)]
+    detection: Detection,
+    /// Start here
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    from: Option<f64>,
+    /// End before here
+    #[arg(long, value_name = "T", value_parser = parse_time)]
+    to: Option<f64>,
+    /// What is written [default: table, or json with --json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Write to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// How scenes are found.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Detection {
     /// How scenes are found: content cuts where the picture changes, adaptive where it changes more than around,
     /// similarity at the frames least like the one before
     #[arg(long, value_enum, default_value_t = Method::Content)]
@@ -38,18 +57,6 @@ pub(super) struct Args {
     /// Similarity: cut at no more than this many frames
     #[arg(long, value_name = "N", default_value_t = Similarity::default().max_cuts)]
     max_cuts: usize,
-    /// Start here
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    from: Option<f64>,
-    /// End before here
-    #[arg(long, value_name = "T", value_parser = parse_time)]
-    to: Option<f64>,
-    /// What is written [default: table, or json with --json]
-    #[arg(long, value_enum)]
-    format: Option<Format>,
-    /// Write to this file instead of stdout
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -91,7 +98,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     let input = Input::open(&args.video, &limits)?;
     let facts = input.facts()?;
     let bar = progress_bar(context, input.video.info().duration_s);
-    let detector = detector(args);
+    let detector = args.detection.detector();
     let mut found = scenes::detect(&input.path, detector.as_ref(), range, &limits, &mut |seconds| {
         bar.set_position((seconds * 1000.0) as u64);
     })?;
@@ -123,20 +130,23 @@ fn range(args: &Args) -> Result<Option<Span>> {
     Ok((args.from.is_some() || args.to.is_some()).then_some(Span { start: from, end: to }))
 }
 
-fn detector(args: &Args) -> Box<dyn Detector> {
-    let min_scene_s = args.min_scene_len;
-    match args.detector {
-        Method::Content => {
-            let usual = Content::default();
-            Box::new(Content { threshold: args.threshold.unwrap_or(usual.threshold), min_scene_s })
-        }
-        Method::Adaptive => {
-            let usual = Adaptive::default();
-            Box::new(Adaptive { threshold: args.threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
-        }
-        Method::Similarity => {
-            let threshold = args.threshold.unwrap_or(Similarity::default().threshold);
-            Box::new(Similarity { threshold, max_cuts: args.max_cuts, min_scene_s })
+impl Detection {
+    /// The detector that was asked for.
+    pub(super) fn detector(&self) -> Box<dyn Detector> {
+        let min_scene_s = self.min_scene_len;
+        match self.detector {
+            Method::Content => {
+                let usual = Content::default();
+                Box::new(Content { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s })
+            }
+            Method::Adaptive => {
+                let usual = Adaptive::default();
+                Box::new(Adaptive { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
+            }
+            Method::Similarity => {
+                let threshold = self.threshold.unwrap_or(Similarity::default().threshold);
+                Box::new(Similarity { threshold, max_cuts: self.max_cuts, min_scene_s })
+            }
         }
     }
 }

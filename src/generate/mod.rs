@@ -161,6 +161,14 @@ impl<'m> Session<'m> {
         Ok((logits.last()?, rows + 1))
     }
 
+    /// Scores of the token after `id`, which comes after what was last scored; `sequence` ends with it.
+    fn scores_after(&mut self, sequence: &Sequence, id: u32) -> Result<Tensor, ModelError> {
+        if let Some(held) = &mut self.held {
+            held.push(id);
+        }
+        self.forward(sequence, sequence.len() - 1..sequence.len(), Want::Last)?.last()
+    }
+
     fn forward(&mut self, sequence: &Sequence, rows: Range<usize>, want: Want) -> Result<Logits, ModelError> {
         self.model.forward(sequence, rows, self.media, &mut *self.attention, &mut *self.kv, want)
     }
@@ -182,10 +190,8 @@ impl<'m> Session<'m> {
         let mut stream = TextStream::new(tokenizer);
         let (mut text, mut ids, mut log_probability) = (String::new(), Vec::new(), 0.0);
         let mut ended = Ended::Full;
-        let mut prefilled = 0;
+        let (mut scores, prefilled) = self.scores(&sequence)?;
         while ids.len() < options.max_tokens {
-            let (scores, run) = self.scores(&sequence)?;
-            prefilled = prefilled.max(run);
             let penalised = penalise(&scores, options.repetition_penalty, sequence.ids())?;
             let id = sampler.sample(&penalised)?;
             log_probability += log_share(&scores, id)?;
@@ -201,6 +207,9 @@ impl<'m> Session<'m> {
                 break;
             }
             sequence.push(id);
+            if ids.len() < options.max_tokens {
+                scores = self.scores_after(&sequence, id)?;
+            }
         }
         let rest = stream.finish()?;
         if !rest.is_empty() {

@@ -7,6 +7,7 @@ same position, so that each is trained exactly as it will be asked alone.
 import json, pathlib
 import numpy as np
 import torch
+from truth import STATES, THINGS, stamp_digits, story
 
 CELLS = 3  # visual tokens a side: 96 pixels / (16 x 2)
 
@@ -18,12 +19,12 @@ class Clips:
         self.frames = np.memmap(folder / "frames.u8", np.uint8, "r").reshape(-1, side, side, 3)
 
     def pairs(self, row):
-        """[patches, 2, side, side, 3], an odd last frame repeated, and each pair's mean time."""
+        """[patches, 2, side, side, 3], an odd last frame repeated, and the two times of each pair."""
         x = self.frames[row["offset"]:row["offset"] + row["frames"]]
         times = list(row["times"])
         if len(x) % 2:
             x, times = np.concatenate([x, x[-1:]]), times + times[-1:]
-        return x.reshape(-1, 2, *x.shape[1:]), [(a + b) / 2 for a, b in zip(times[::2], times[1::2])]
+        return x.reshape(-1, 2, *x.shape[1:]), list(zip(times[::2], times[1::2]))
 
 
 def span_text(spans):
@@ -65,8 +66,9 @@ class Packer:
         return ids, pos, at
 
     def row(self, clips, row, questions, shift=0.0):
-        pixels, times = clips.pairs(row)
-        ids, pos, at = self.prefix([t + shift for t in times])
+        pixels, pairs = clips.pairs(row)
+        times = [(a + b) / 2 + shift for a, b in pairs]
+        ids, pos, at = self.prefix(times)
         seg, target = [0] * len(ids), [-100] * len(ids)
         for n, q in enumerate(questions, 1):
             answer = q["answer"]
@@ -78,16 +80,22 @@ class Packer:
             target += [-100] * (len(ask) - 1) + say
             seg += [n] * (len(ask) + len(say) - 1)
             pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
-        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels)
+        stamps = [stamp_digits(t) for t in times]
+        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=story(row, pairs),
+                    digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
 
 
 def pack(rows):
-    width = -(-max(len(r["ids"]) for r in rows) // 16) * 16
+    width = -(-max(len(r["ids"]) for r in rows) // 32) * 32
     def fill(key, value):
         return torch.tensor([r[key] + [value] * (width - len(r[key])) for r in rows])
     ids, seg, target = fill("ids", 0), fill("seg", -1), fill("target", -100)
     positions = torch.tensor([r["pos"] + [(0, 0, 0)] * (width - len(r["pos"])) for r in rows])
     order = torch.arange(width)
     mask = (order[None, :, None] >= order[None, None, :]) & ((seg[:, None, :] == 0) | (seg[:, None, :] == seg[:, :, None]))
-    return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg,
+    held = [h for r in rows for h in r["story"]]
+    told = torch.zeros(len(held), STATES, len(THINGS))
+    told[[n for n, h in enumerate(held) for _ in h], [s for h in held for s, _ in h], [i for h in held for _, i in h]] = 1
+    return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1),
+                digits=torch.tensor([d for r in rows for d in r["digits"]]),
                 pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

@@ -3,7 +3,7 @@
 Parameter names are those of transformers' Qwen3VLForConditionalGeneration, so the state dict is the checkpoint.
 Two things differ from transformers in form, not in value: the vision tower runs over all temporal patches of a
 batch at once, and the language model takes several questions behind one clip (see `pack` in data.py).
-`check.py` holds both to transformers' own numbers.
+`export.py --check` holds both to transformers' own numbers.
 """
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ PATCH, MERGE, TEMPORAL = 16, 2, 2
 CONFIG = {
     "vision": dict(depth=3, hidden_size=160, intermediate_size=480, num_heads=5, num_position_embeddings=36,
                    deepstack_visual_indexes=[1], out_hidden_size=256),
-    "text": dict(hidden_size=256, intermediate_size=512, num_hidden_layers=5, num_attention_heads=4,
+    "text": dict(hidden_size=256, intermediate_size=512, num_hidden_layers=6, num_attention_heads=4,
                  num_key_value_heads=2, head_dim=64, rms_norm_eps=1e-6, rope_theta=100000.0, mrope_section=[12, 10, 10]),
 }
 
@@ -152,9 +152,11 @@ class Attention(nn.Module):
         k = self.k_norm(heads(self.k_proj(x))).transpose(1, 2)
         v = heads(self.v_proj(x)).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-        repeat = q.shape[1] // k.shape[1]
-        k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        # Written out: with a mask, PyTorch's fused attention is slower than this on a CPU.
+        kv, share = k.shape[1], q.shape[1] // k.shape[1]
+        scores = (q.reshape(b, kv, share * t, -1) @ k.transpose(-1, -2)).view(b, kv, share, t, t)
+        weights = scores.float().mul(self.dim ** -0.5).masked_fill(~mask[:, :, None], -1e4).softmax(-1).to(v.dtype)
+        out = (weights.view(b, kv, share * t, t) @ v).view(b, kv * share, t, -1)
         return self.o_proj(out.transpose(1, 2).reshape(b, t, -1))
 
 
@@ -194,7 +196,9 @@ class Language(nn.Module):
         self.register_buffer("axis", axis, persistent=False)
 
     def forward(self, x, positions, mask, visual, deep):
-        """x [b, t, c]; positions [b, t, 3]; mask [b, 1, t, t] bool; visual [b, t] bool; deep: rows added there, layer by layer."""
+        """x [b, t, c]; positions [b, t, 3]; mask [b, 1, t, t] bool; visual [b, t] bool; deep: rows added there, layer by layer.
+
+        -> hidden states after the last norm, and after half of the layers."""
         angle = positions[..., self.axis].float() * self.freq
         angle = torch.cat([angle, angle], -1)[:, None]
         cos, sin = angle.cos(), angle.sin()
@@ -202,7 +206,9 @@ class Language(nn.Module):
             x = layer(x, cos, sin, mask)
             if i < len(deep):
                 x = x.masked_scatter(visual[..., None], x[visual] + deep[i].to(x.dtype))
-        return self.norm(x)
+            if i + 1 == len(self.layers) // 2:
+                half = x
+        return self.norm(x), half
 
 
 class Inner(nn.Module):
@@ -221,8 +227,13 @@ class Tiny(nn.Module):
                 if getattr(module, "bias", None) is not None:
                     nn.init.zeros_(module.bias)
 
+    def compile_layers(self):
+        """Fuses what lies between the matrix products, which is most of the time at these widths."""
+        for layer in [*self.model.visual.blocks, *self.model.language_model.layers]:
+            layer.compile(dynamic=True)
+
     def forward(self, batch):
-        """batch: pixels u8 [n, 2, h, w, 3] of all clips, ids, positions, mask, visual. -> hidden states [b, t, c]."""
+        """batch: pixels u8 [n, 2, h, w, 3] of all clips, ids, positions, mask, visual. -> hidden states [b, t, c], last and half-way."""
         tokens, deep = self.model.visual(batch["pixels"])
         x = self.model.language_model.embed_tokens(batch["ids"])
         x = x.masked_scatter(batch["visual"][..., None], tokens.reshape(-1, x.shape[-1]).to(x.dtype))

@@ -2,19 +2,26 @@
 
 Use: train.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 30 [--init CHECKPOINT] [--batch 32]
 
-A stage is a fixed time budget with a warm-up, a constant rate and a decay to zero over the last third; `RUN/last.pt` is written
-whole and renamed every two minutes and is picked up again by the same command.
+A stage is a fixed budget of processor time (so that other work on the machine does not shorten it) with a warm-up, a constant rate
+and a decay to zero at its end; `RUN/last.pt` is written whole and renamed every five minutes and is picked up again by the same
+command. `--init` starts from another stage's state, or from the exported model.safetensors.
 """
-import argparse, json, os, pathlib, queue, random, tempfile, threading, time
+import argparse, json, os, pathlib, queue, random, re, tempfile, threading, time
 import torch
+from torch import nn
 from torch.nn import functional as F
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from data import Clips, Packer, pack
-from model import Tiny
+from model import CONFIG, Tiny, RMSNorm
+from truth import STATES, THINGS
 
 
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
 
+
+# Without bf16 dot products in the processor, bf16 is ten times slower than f32.
+HALF = torch.cpu._is_avx512_bf16_supported()
 
 # What the first questions of a new user are about is asked more often than the rest.
 OFTEN = {"existence": 4, "colour": 4, "shape": 4, "when": 4, "absent": 2, "reading": 2}
@@ -54,40 +61,79 @@ def ahead(make, depth=6):
         yield box.get()
 
 
-def loss_of(model, batch):
+class Teller(nn.Module):
+    """What the language model's lower half knows at the end of each pair of frames, asked while training only.
+
+    What shows in either frame, what has begun or ended since the pair before, and the times printed before both pairs: the
+    facts that answers are made of. Asked directly, they are learned from every pair instead of from a few answers a clip."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.norm = RMSNorm(text["hidden_size"], text["rms_norm_eps"])
+        self.story, self.digits = nn.Linear(text["hidden_size"], STATES * len(THINGS)), nn.Linear(text["hidden_size"], 80)
+        nn.init.constant_(self.story.bias, -4.0)
+
+    def forward(self, half, batch):
+        x = self.norm(half).float()
+        told = F.binary_cross_entropy_with_logits(self.story(x), batch["story"], reduction="none", pos_weight=torch.tensor(3.0)).sum(1).mean()
+        return told + F.cross_entropy(self.digits(x).view(-1, 10), batch["digits"].flatten()) * 4
+
+
+def forward(model, batch):
     batch["visual"] = batch["ids"] == model.pad
-    hidden = model(batch)
+    hidden, half = model(batch)
     asked = batch["target"] >= 0
     logits = model.logits(hidden[asked]).float()
-    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), logits, asked
+    return logits, asked, half[batch["ids"] == model.closed]
+
+
+def losses(model, teller, batch):
+    logits, asked, half = forward(model, batch)
+    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), teller(half, batch)
 
 
 @torch.no_grad()
-def evaluate(model, clips, packer, limit=48):
-    """Exact answers per kind by teacher forcing (the same as greedy: an answer is right only if every argmax is)."""
+def evaluate(model, clips, packer, limit=64):
+    """Share of right answers per kind by teacher forcing (as greedy: an answer is right only if every argmax is), and the mean IoU
+    of what the argmaxes of "when" say."""
     model.eval()
-    right, total = {}, {}
+    right, total, overlap = {}, {}, []
     for start in range(0, min(limit, len(clips.rows)), 8):
         chunk = clips.rows[start:start + 8]
         batch = pack([packer.row(clips, r, r["questions"]) for r in chunk])
-        with torch.autocast("cpu", torch.bfloat16):
-            _, logits, asked = loss_of(model, batch)
-        hit = torch.ones_like(batch["target"], dtype=torch.bool)
-        hit[asked] = logits.argmax(-1) == batch["target"][asked]
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+            logits, asked, _ = forward(model, batch)
+        said = torch.zeros_like(batch["target"])
+        said[asked] = logits.argmax(-1)
         for b, row in enumerate(chunk):
             for n, q in enumerate(row["questions"], 1):
-                ok = bool(hit[b][batch["seg"][b] == n].all())
+                at = (batch["seg"][b] == n) & asked[b]
+                ok = torch.equal(said[b][at], batch["target"][b][at])
                 right[q["kind"]] = right.get(q["kind"], 0) + ok
                 total[q["kind"]] = total.get(q["kind"], 0) + 1
+                if q["kind"] == "when":
+                    spans = re.findall(r"([0-9.]+) to ([0-9.]+)", packer.tok.decode(said[b][at].tolist()))
+                    overlap.append(iou([tuple(map(float, s)) for s in spans if all(t.count(".") < 2 for t in s)], q["spans"]))
     model.train()
-    return {k: round(right[k] / total[k], 3) for k in sorted(total)}
+    found = {k: round(right[k] / total[k], 3) for k in sorted(total)}
+    return dict(found, iou=round(sum(overlap) / max(1, len(overlap)), 3))
+
+
+def iou(said, true):
+    edges = sorted({t for s in [*said, *true] for t in s})
+    inside = lambda spans, t: any(a <= t < b for a, b in spans)
+    both = either = 0.0
+    for a, b in zip(edges, edges[1:]):
+        p, q = inside(said, a), inside(true, a)
+        both, either = both + (b - a) * (p and q), either + (b - a) * (p or q)
+    return both / either if either else 0.0
 
 
 def optimisers(model, rate):
     """Muon for the matrices inside the blocks, AdamW for everything else."""
     inner, other = [], []
     for name, p in model.named_parameters():
-        (inner if p.ndim == 2 and "embed" not in name and "merger" not in name else other).append(p)
+        (inner if p.ndim == 2 and not any(w in name for w in ("embed", "merger", "teller")) else other).append(p)
     return [torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(other, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
 
@@ -99,11 +145,13 @@ def main():
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--out", type=pathlib.Path, required=True)
     ap.add_argument("--init", type=pathlib.Path)
-    ap.add_argument("--minutes", type=float, required=True)
+    ap.add_argument("--minutes", type=float, required=True, help="processor minutes of one process")
     ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--questions", type=int, default=8)
     ap.add_argument("--rate", type=float, default=2e-3)
-    ap.add_argument("--decay", type=float, default=0.35, help="share of the time over which the rate falls to zero")
+    ap.add_argument("--decay", type=float, default=0.35, help="share of the budget over which the rate falls to zero")
+    ap.add_argument("--tell", type=float, default=0.1, help="weight of what the lower layers are asked")
+    ap.add_argument("--freeze-vision", action="store_true", help="train the language model alone")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--processes", type=int, default=2, help="one thread each: faster on a CPU than threads in one process")
     a = ap.parse_args()
@@ -118,77 +166,89 @@ def train(rank, a):
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
     packer = Packer(Tokenizer.from_file(a.tokenizer))
-    model = Tiny(packer.tok.get_vocab_size())
-    model.pad = packer.pad
-    if rank == 0:
-        print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
-    opts = optimisers(model, a.rate)
+    model, teller = Tiny(packer.tok.get_vocab_size()), Teller(CONFIG["text"])
+    model.pad, model.closed = packer.pad, packer.one("<|vision_end|>")
+    model.compile_layers()
+    whole = nn.ModuleDict(dict(model=model, teller=teller))
+    opts = optimisers(whole, a.rate)
     spent, step, last = 0.0, 0, a.out / "last.pt"
-    if last.exists():
-        saved = torch.load(last)
+    if last.exists() or a.init:
+        saved = load(last if last.exists() else a.init)
         model.load_state_dict(saved["model"])
-        for o, s in zip(opts, saved["opts"]):
+        if "teller" in saved:
+            teller.load_state_dict(saved["teller"])
+        for o, s in zip(opts, saved.get("opts", [])):
             o.load_state_dict(s)
-        spent, step = saved["spent"], saved["step"]
-    elif a.init:
-        model.load_state_dict(torch.load(a.init)["model"])
+        if last.exists():
+            spent, step = saved["spent"], saved["step"]
+    model.model.visual.requires_grad_(not a.freeze_vision)
     sources, held = [Clips(d) for d in a.data], Clips(a.held_out)
     feed = ahead(lambda stop: batches(sources, packer, a.batch, a.questions, a.seed + step + 1000 * rank, stop))
-    budget, seen, total = a.minutes * 60, 0, 0.0
     log = open(a.out / "log.jsonl", "a") if rank == 0 else None
+
+    def say(**line):
+        print(json.dumps(line), flush=True)
+        log.write(json.dumps(line) + "\n")
+        log.flush()
+
+    budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(3)
     clock = torch.zeros(1)
-    started, saved_at, shown = time.time() - spent, time.time(), time.time()
+    started, saved_at = time.process_time() - spent, time.time()
     while True:
         # Every process stops at the same step: the first one's clock counts for all.
-        clock[0] = time.time() - started
+        clock[0] = time.process_time() - started
         torch.distributed.broadcast(clock, 0)
         if (spent := clock.item()) >= budget:
             break
         batch = next(feed)
-        done = spent / budget
-        scale = min(1.0, (step + 1) / 100, (1 - done) / a.decay)
+        scale = min(1.0, (step + 1) / 100, (1 - spent / budget) / a.decay)
         for o in opts:
             for g in o.param_groups:
                 g["lr"] = a.rate * scale
-        with torch.autocast("cpu", torch.bfloat16):
-            loss, _, _ = loss_of(model, batch)
-        loss.backward()
-        share(model, a.processes)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+            answers, told = losses(model, teller, batch)
+        (answers + a.tell * told).backward()
+        share(whole, a.processes)
+        torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         for o in opts:
             o.step()
             o.zero_grad(set_to_none=True)
-        step, seen, total = step + 1, seen + len(batch["ids"]), total + loss.item()
+        step, sums = step + 1, sums + torch.tensor([answers.item(), told.item(), batch["ids"].numel()])
         now = time.time()
-        if rank == 0 and now - shown > 30:
-            line = dict(step=step, minutes=round(spent / 60, 2), clips_per_s=round(a.processes * seen / (now - shown), 1), rate=round(a.rate * scale, 6))
-            line["loss"] = round(total / max(1, seen // a.batch), 4)
-            print(json.dumps(line), flush=True)
-            log.write(json.dumps(line) + "\n"); log.flush()
-            seen, total, shown = 0, 0.0, now
-        if rank == 0 and now - saved_at > 240:
-            save(last, model, opts, spent, step)
-            print(json.dumps(dict(step=step, held_out=evaluate(model, held, packer))), flush=True)
+        if rank == 0 and now - since["time"] > 60:
+            count, seconds = step - since["step"], now - since["time"]
+            answer, told, tokens = (sums / count).tolist()
+            say(step=step, minutes=round(spent / 60, 2), clips_per_s=round(a.processes * a.batch * count / seconds, 1),
+                tokens_per_s=round(a.processes * tokens * count / seconds), rate=round(a.rate * scale, 6), loss=round(answer, 4), told=round(told, 3))
+            since, sums = dict(step=step, time=now), torch.zeros(3)
+        if rank == 0 and now - saved_at > 300:
+            save(last, model, teller, opts, spent, step)
+            say(step=step, held_out=evaluate(model, held, packer))
             saved_at = time.time()
-    if rank > 0:
-        return
-    save(last, model, opts, spent, step)
-    line = dict(step=step, held_out=evaluate(model, held, packer))
-    print(json.dumps(line), flush=True)
-    log.write(json.dumps(line) + "\n")
+    if rank == 0:
+        save(last, model, teller, opts, spent, step)
+        say(step=step, held_out=evaluate(model, held, packer))
+
+
+def load(path):
+    if path.suffix == ".safetensors":
+        return dict(model={k: v.float() for k, v in load_file(path).items()})
+    return torch.load(path)
 
 
 def share(model, processes):
     """The mean of every process's gradients."""
     if processes > 1:
-        flat = torch.cat([p.grad.flatten() for p in model.parameters()])
+        trained = [p for p in model.parameters() if p.requires_grad]
+        flat = torch.cat([p.grad.flatten() for p in trained])
         torch.distributed.all_reduce(flat)
-        for p, g in zip(model.parameters(), flat.split([p.numel() for p in model.parameters()])):
+        for p, g in zip(trained, flat.split([p.numel() for p in trained])):
             p.grad.copy_(g.view_as(p) / processes)
 
 
-def save(path, model, opts, spent, step):
-    torch.save(dict(model=model.state_dict(), opts=[o.state_dict() for o in opts], spent=spent, step=step), str(path) + ".tmp")
+def save(path, model, teller, opts, spent, step):
+    state = dict(model=model.state_dict(), teller=teller.state_dict(), opts=[o.state_dict() for o in opts], spent=spent, step=step)
+    torch.save(state, str(path) + ".tmp")
     os.replace(str(path) + ".tmp", path)
 
 

@@ -2,6 +2,7 @@
 
 mod decode;
 mod questions;
+mod scenes;
 mod world;
 
 use super::failure::Result;
@@ -19,6 +20,8 @@ pub(super) struct Args {
 enum What {
     /// Frames out of a file, as RGB
     Decode(decode::Args),
+    /// The scenes of a file
+    Scenes(scenes::Args),
     /// Questions with expected answers, from a JSON file beside its clips
     Questions(questions::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
@@ -29,6 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (what, context) = (args.what.clone(), context.clone());
     wait::run(None, move |cancel| match &what {
         What::Decode(args) => decode::run(args, &context),
+        What::Scenes(args) => scenes::run(args, &context),
         What::Questions(args) => questions::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
     })
