@@ -4,3 +4,4 @@ pub mod activation;
 pub mod attention;
 mod exp;
 pub mod glance;
+pub mod level;

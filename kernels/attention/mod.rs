@@ -1,22 +1,25 @@
 //! Attention: `out[h, i] = sum_j softmax_j(scale * q[h, i] . k[h / g, j]) v[h / g, j]` over the keys `j` that row `i`
 //! may see, where `g = heads / kv_heads` query heads share one key head.
 //!
-//! Comes in: f32 slices with strides. Goes out: `[heads, rows, dim]`, f32. Never: a matrix of all scores.
+//! Comes in: slices with strides, f32, f16 or bf16. Goes out: `[heads, rows, dim]`, f32. Never: a matrix of all scores.
 //!
-//! The ladder (2 cores of an AMD EPYC with AVX-512, 16 heads over 8, dim 128, causal, 4096 rows):
-//!
-//! | version | idea | ms |
-//! | --- | --- | --- |
-//! | `reference.rs` | the formula, in f64 | - |
-//! | score matrix + softmax (candle) | one matrix product, one pass, one more product | 3261 |
-//! | one query row and one key at a time (candle's `flash_attn`) | no score matrix | 4959 |
-//! | `cpu.rs` | 128 x 128 tiles through the `gemm` crate, softmax on the run | see `record/` |
+//! Which keys a row sees is a [`Program`]: tiles of query rows, each with the segments of key sets that it meets. Dense
+//! causal attention is the program of one segment; every sparse pattern is another, run by the same code (`tile.rs`).
+//! A few rows (decoding) against many keys read the keys once as they lie (`few.rs`); more rows pay for packing them (`pack.rs`).
 
-mod cpu;
+mod few;
+mod lanes;
+mod pack;
+mod program;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod weigh;
+
+pub use program::{Positions, Program, Rows, Segment, TILE_ROWS, Tile};
+
+use crate::level::Level;
 
 /// Sizes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,25 +36,66 @@ pub struct Shape {
     pub dim: usize,
 }
 
+/// A number that queries, keys and values come in.
+pub trait Element: Copy + Send + Sync {
+    /// As f32, exactly
+    fn to_f32(self) -> f32;
+
+    /// The same slice, where it is f32 already
+    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
+        let _ = slice;
+        None
+    }
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
+        Some(slice)
+    }
+}
+
+impl Element for half::bf16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        half::bf16::to_f32(self)
+    }
+}
+
+impl Element for half::f16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        half::f16::to_f32(self)
+    }
+}
+
 /// `data[h * head + r * row ..][..dim]` is row `r` of head `h`.
 #[derive(Debug, Clone, Copy)]
-pub struct Strided<'a> {
+pub struct Strided<'a, T = f32> {
     /// The elements
-    pub data: &'a [f32],
+    pub data: &'a [T],
     /// Elements from one head to the next
     pub head: usize,
     /// Elements from one row to the next
     pub row: usize,
 }
 
-impl Strided<'_> {
+impl<'a, T> Strided<'a, T> {
     /// Whether `heads` x `rows` rows of `dim` lie inside the data.
     fn holds(&self, heads: usize, rows: usize, dim: usize) -> bool {
         heads == 0 || rows == 0 || (heads - 1) * self.head + (rows - 1) * self.row + dim <= self.data.len()
     }
+
+    fn row(&self, head: usize, row: usize, dim: usize) -> &'a [T] {
+        &self.data[head * self.head + row * self.row..][..dim]
+    }
 }
 
-/// Which keys a row sees.
+/// Which keys a row sees, where no program says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask<'a> {
     /// Row `r` sees keys `0..=first + r`
@@ -63,27 +107,92 @@ pub enum Mask<'a> {
     Segments(&'a [usize]),
 }
 
+/// What the products are computed in; sums are f32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 products
+    F32,
+    /// Queries, keys, weights and values rounded to bf16, where the processor multiplies pairs of them; else f32
+    Bf16,
+}
+
+impl Precision {
+    /// The level that computes in this precision, no higher than `most`.
+    fn level(self, most: Level) -> Level {
+        match self {
+            Self::F32 => most.min(Level::Avx512),
+            Self::Bf16 => most,
+        }
+    }
+}
+
+/// Fewer rows than this do not pay for packing the keys.
+const FEW: usize = 16;
+
 /// Attention as the head of this module says, `[heads, rows, dim]`.
 ///
 /// # Panics
 /// When the slices are too short for the shape, the heads do not divide, or the mask does not fit.
 #[must_use]
-pub fn attend(q: Strided, k: Strided, v: Strided, shape: Shape, scale: f32, mask: Mask) -> Vec<f32> {
-    check(q, k, v, shape, mask);
-    cpu::attend(q, k, v, shape, scale, mask)
+pub fn attend<T: Element>(
+    q: Strided<T>,
+    k: Strided<T>,
+    v: Strided<T>,
+    shape: Shape,
+    scale: f32,
+    mask: Mask,
+    precision: Precision,
+) -> Vec<f32> {
+    check(q, k, v, shape);
+    match mask {
+        Mask::Causal { first } => {
+            assert!(first + shape.rows <= shape.keys, "row {} sees key {}", shape.rows, first + shape.rows);
+            if shape.rows < FEW {
+                return few::attend(q, k, v, shape, scale, first);
+            }
+        }
+        Mask::Segments(bounds) => {
+            let Shape { rows, keys, .. } = shape;
+            assert!(bounds.is_sorted() && bounds.first() == Some(&0), "segment bounds do not ascend from 0");
+            assert!(bounds.last() == Some(&rows) && rows == keys, "segments do not cover {rows} rows, {keys} keys");
+        }
+    }
+    program::run(precision.level(Level::detected()), q, k, v, shape, scale, &Program::of(mask, shape)).out
 }
 
-fn check(q: Strided, k: Strided, v: Strided, shape: Shape, mask: Mask) {
+/// What a program gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attended {
+    /// `[heads, rows, dim]`; 0 where a row met no key
+    pub out: Vec<f32>,
+    /// (Tile of rows, tile of keys) pairs computed: what the program cost
+    pub tiles: usize,
+}
+
+/// Attention over the keys that a program names.
+///
+/// # Panics
+/// When the slices are too short for the shape, the heads do not divide, or the program names a head, row or key that is
+/// not there, or a row twice in one pass.
+#[must_use]
+pub fn attend_program<T: Element>(
+    q: Strided<T>,
+    k: Strided<T>,
+    v: Strided<T>,
+    shape: Shape,
+    scale: f32,
+    program: &Program,
+    precision: Precision,
+) -> Attended {
+    check(q, k, v, shape);
+    program.check(shape);
+    program::run(precision.level(Level::detected()), q, k, v, shape, scale, program)
+}
+
+fn check<T>(q: Strided<T>, k: Strided<T>, v: Strided<T>, shape: Shape) {
     let Shape { heads, kv_heads, rows, keys, dim } = shape;
     assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
     assert!(q.holds(heads, rows, dim), "queries are shorter than {shape:?}");
     assert!(k.holds(kv_heads, keys, dim), "keys are shorter than {shape:?}");
     assert!(v.holds(kv_heads, keys, dim), "values are shorter than {shape:?}");
-    match mask {
-        Mask::Causal { first } => assert!(first + rows <= keys, "row {} sees key {}", rows, first + rows),
-        Mask::Segments(bounds) => {
-            assert!(bounds.is_sorted() && bounds.first() == Some(&0), "segment bounds do not ascend from 0");
-            assert!(bounds.last() == Some(&rows) && rows == keys, "segments do not cover {rows} rows, {keys} keys");
-        }
-    }
 }

@@ -1,35 +1,85 @@
 //! The formula, in f64, one row at a time.
 
-use super::{Mask, Shape, Strided};
+use super::{Element, Mask, Program, Shape, Strided};
 
 /// See [`super::attend`].
 #[must_use]
-pub fn attend(q: Strided, k: Strided, v: Strided, shape: Shape, scale: f32, mask: Mask) -> Vec<f32> {
-    let Shape { heads, kv_heads, rows, dim, .. } = shape;
+pub fn attend<T: Element>(
+    q: Strided<T>,
+    k: Strided<T>,
+    v: Strided<T>,
+    shape: Shape,
+    scale: f32,
+    mask: Mask,
+) -> Vec<f32> {
+    attend_where(q, k, v, shape, scale, |_, row, key| match mask {
+        Mask::Causal { first } => key <= first + row,
+        Mask::Segments(bounds) => {
+            let segment = |x: usize| bounds.partition_point(|&bound| bound <= x);
+            segment(row) == segment(key)
+        }
+    })
+}
+
+/// See [`super::attend_program`]: the softmax is over everything that any pass shows a row, from its last fresh one on.
+#[must_use]
+pub fn attend_program<T: Element>(
+    q: Strided<T>,
+    k: Strided<T>,
+    v: Strided<T>,
+    shape: Shape,
+    scale: f32,
+    program: &Program,
+) -> Vec<f32> {
+    let mut seen = vec![false; shape.heads * shape.rows * shape.keys];
+    for tile in program.passes.iter().flatten() {
+        for row in (0..tile.rows.count).map(|i| tile.rows.at(i)) {
+            let keys = &mut seen[(tile.head * shape.rows + row) * shape.keys..][..shape.keys];
+            if tile.fresh {
+                keys.fill(false);
+            }
+            let position = program.first + row;
+            for segment in &program.segments[tile.segments.clone()] {
+                let set = &program.sets[tile.head / (shape.heads / shape.kv_heads)][segment.set];
+                for key in (0..set.len()).map(|i| set.at(i)) {
+                    let near = segment.near.is_none_or(|near| key + near <= position);
+                    let far = segment.far.is_none_or(|far| key + far >= position);
+                    keys[key] |= segment.keys.contains(&key) && near && far;
+                }
+            }
+        }
+    }
+    attend_where(q, k, v, shape, scale, |head, row, key| seen[(head * shape.rows + row) * shape.keys + key])
+}
+
+/// Attention over the keys for which `sees(head, row, key)`; 0 where there is none.
+fn attend_where<T: Element>(
+    q: Strided<T>,
+    k: Strided<T>,
+    v: Strided<T>,
+    shape: Shape,
+    scale: f32,
+    sees: impl Fn(usize, usize, usize) -> bool,
+) -> Vec<f32> {
+    let Shape { heads, kv_heads, rows, keys, dim } = shape;
     let mut out = Vec::with_capacity(heads * rows * dim);
-    let row = |x: Strided, head: usize, r: usize| -> Vec<f64> {
-        x.data[head * x.head + r * x.row..][..dim].iter().map(|&value| f64::from(value)).collect()
+    let row = |x: Strided<T>, head: usize, r: usize| -> Vec<f64> {
+        x.row(head, r, dim).iter().map(|&value| f64::from(value.to_f32())).collect()
     };
     for head in 0..heads {
         let shared = head / (heads / kv_heads);
         for r in 0..rows {
-            let seen = match mask {
-                Mask::Causal { first } => 0..first + r + 1,
-                Mask::Segments(bounds) => {
-                    let end = bounds.partition_point(|&bound| bound <= r);
-                    bounds[end - 1]..bounds[end]
-                }
-            };
+            let seen: Vec<usize> = (0..keys).filter(|&key| sees(head, r, key)).collect();
             let query = row(q, head, r);
             let scores: Vec<f64> = seen
-                .clone()
-                .map(|j| f64::from(scale) * query.iter().zip(row(k, shared, j)).map(|(a, b)| a * b).sum::<f64>())
+                .iter()
+                .map(|&j| f64::from(scale) * query.iter().zip(row(k, shared, j)).map(|(a, b)| a * b).sum::<f64>())
                 .collect();
             let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
             let total: f64 = weights.iter().sum();
             let mut sum = vec![0.0; dim];
-            for (j, weight) in seen.zip(&weights) {
+            for (&j, weight) in seen.iter().zip(&weights) {
                 for (value, add) in sum.iter_mut().zip(row(v, shared, j)) {
                     *value += weight / total * add;
                 }

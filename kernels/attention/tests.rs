@@ -1,10 +1,18 @@
-//! Every version against the reference.
+//! Every version on every level that this processor has, against the reference.
 
-use super::{Mask, Shape, Strided, attend, reference};
+use super::program::run;
+use super::{Mask, Positions, Precision, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
+use crate::level::Level;
 use proptest::prelude::*;
 
 /// f32 sums of up to a few hundred products of values near 1: a handful of units in the last place of the largest.
 const TOLERANCE: f32 = 2e-5;
+/// From inputs that are bf16 already, only the weights are rounded: by up to 2^-9 of themselves.
+const TOLERANCE_BF16: f32 = 2.0 / 512.0;
+
+fn tolerance(level: Level) -> f32 {
+    if level == Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
+}
 
 fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -17,29 +25,74 @@ fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
     (0..len).map(|_| next() * 2.0 * spread).collect()
 }
 
-/// Runs both versions on noise whose heads and rows lie `gap` elements apart; `interleaved` puts heads inside rows.
-fn compare(shape: Shape, mask: Mask, spread: f32, gap: usize, interleaved: bool, seed: u64) {
-    let Shape { heads, kv_heads, rows, keys, dim } = shape;
-    let strides = |heads: usize, rows: usize| {
-        if interleaved { (dim + gap, heads * (dim + gap)) } else { (rows * (dim + gap), dim + gap) }
-    };
-    let make =
-        |heads: usize, rows: usize, seed: u64| (noise(heads * rows * (dim + gap), seed, spread), strides(heads, rows));
-    let (q, k, v) = (make(heads, rows, seed), make(kv_heads, keys, seed + 1), make(kv_heads, keys, seed + 2));
-    let view =
-        |(data, (head, row)): &(Vec<f32>, (usize, usize))| -> (Vec<f32>, usize, usize) { (data.clone(), *head, *row) };
-    let (q, k, v) = (view(&q), view(&k), view(&v));
-    let strided = |(data, head, row): &(Vec<f32>, usize, usize)| -> Strided<'static> {
-        Strided { data: Box::leak(data.clone().into_boxed_slice()), head: *head, row: *row }
-    };
-    let (q, k, v) = (strided(&q), strided(&k), strided(&v));
-    let scale = (dim as f32).powf(-0.5);
-    let got = attend(q, k, v, shape, scale, mask);
-    let want = reference::attend(q, k, v, shape, scale, mask);
+/// Queries, keys and values of a shape.
+struct Input {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    shape: Shape,
+    gap: usize,
+    interleaved: bool,
+}
+
+impl Input {
+    /// Noise whose heads and rows lie `gap` elements apart; `interleaved` puts heads inside rows.
+    fn new(shape: Shape, spread: f32, gap: usize, interleaved: bool, seed: u64) -> Self {
+        let Shape { heads, kv_heads, rows, keys, dim } = shape;
+        let make = |heads: usize, rows: usize, seed: u64| noise(heads * rows * (dim + gap), seed, spread);
+        Self {
+            q: make(heads, rows, seed),
+            k: make(kv_heads, keys, seed + 1),
+            v: make(kv_heads, keys, seed + 2),
+            shape,
+            gap,
+            interleaved,
+        }
+    }
+
+    fn views(&self) -> [Strided<'_>; 3] {
+        let Shape { heads, kv_heads, rows, keys, dim } = self.shape;
+        let wide = dim + self.gap;
+        let view = |data, heads: usize, rows: usize| {
+            let (head, row) = if self.interleaved { (wide, heads * wide) } else { (rows * wide, wide) };
+            Strided { data, head, row }
+        };
+        [view(&self.q, heads, rows), view(&self.k, kv_heads, keys), view(&self.v, kv_heads, keys)]
+    }
+
+    /// The same, rounded to what the level multiplies.
+    fn for_level(&self, level: Level) -> Self {
+        let round = |data: &[f32]| match level {
+            Level::Avx512Bf16 => data.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect(),
+            _ => data.to_vec(),
+        };
+        Self { q: round(&self.q), k: round(&self.k), v: round(&self.v), ..*self }
+    }
+
+    fn scale(&self) -> f32 {
+        (self.shape.dim as f32).powf(-0.5)
+    }
+}
+
+fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
     assert_eq!(got.len(), want.len());
-    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
-        let near = (got - want).abs() <= TOLERANCE * (1.0 + spread);
-        assert!(near, "{shape:?} {mask:?}: element {i} is {got}, should be {want}");
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= tolerance, "{what:?}: element {i} is {got}, should be {want}");
+    }
+}
+
+/// Runs what users call, and the tile loop on every level, against the reference.
+fn compare(shape: Shape, mask: Mask, spread: f32, gap: usize, interleaved: bool, seed: u64) {
+    let input = Input::new(shape, spread, gap, interleaved, seed);
+    let ([q, k, v], scale) = (input.views(), input.scale());
+    let want = reference::attend(q, k, v, shape, scale, mask);
+    near(&attend(q, k, v, shape, scale, mask, Precision::F32), &want, TOLERANCE * (1.0 + spread), (shape, mask));
+    for level in Level::available() {
+        let input = input.for_level(level);
+        let [q, k, v] = input.views();
+        let want = reference::attend(q, k, v, shape, scale, mask);
+        let got = run(level, q, k, v, shape, scale, &Program::of(mask, shape)).out;
+        near(&got, &want, tolerance(level) * spread.max(1.0), (level, shape, mask));
     }
 }
 
@@ -100,18 +153,109 @@ fn short_slices_are_refused() {
     let data = vec![0.0; 64];
     let rows = Strided { data: &data, head: 0, row: 16 };
     let short = Strided { data: &data[..60], head: 0, row: 16 };
-    let _ = attend(
-        rows,
-        short,
-        rows,
-        Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 },
-        1.0,
-        Mask::Causal { first: 0 },
-    );
+    let shape = Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 };
+    let _ = attend(rows, short, rows, shape, 1.0, Mask::Causal { first: 0 }, Precision::F32);
+}
+
+#[test]
+fn bf16_and_f16_inputs_are_read_as_they_are() {
+    let shape = Shape { heads: 4, kv_heads: 2, rows: 40, keys: 140, dim: 24 };
+    let input = Input::new(shape, 1.0, 0, false, 21);
+    let ([q, k, v], mask) = (input.views(), Mask::Causal { first: 100 });
+    let halves = |x: Strided| x.data.iter().map(|&x| half::bf16::from_f32(x)).collect::<Vec<_>>();
+    let (hq, hk, hv) = (halves(q), halves(k), halves(v));
+    let view = |data, like: Strided| Strided { data, head: like.head, row: like.row };
+    let (hq, hk, hv) = (view(&hq, q), view(&hk, k), view(&hv, v));
+    for rows in [40, 3] {
+        let shape = Shape { rows, ..shape };
+        let want = reference::attend(hq, hk, hv, shape, 0.2, mask);
+        near(&attend(hq, hk, hv, shape, 0.2, mask, Precision::F32), &want, TOLERANCE, "bf16 in f32");
+        near(&attend(hq, hk, hv, shape, 0.2, mask, Precision::Bf16), &want, TOLERANCE_BF16, "bf16 in bf16");
+    }
+}
+
+/// A-shape, a strided column set, a list of columns and strided rows, in two passes.
+fn patchwork(shape: Shape, first: usize, sink: usize, window: usize, stride: usize, list: &[usize]) -> Program {
+    let grid = Positions::Strided { first: sink, step: stride, count: (shape.keys - sink).div_ceil(stride) };
+    let off_grid = |key: &usize| *key >= sink && *key < shape.keys && !(key - sink).is_multiple_of(stride);
+    let columns = Positions::List(list.iter().copied().filter(off_grid).collect());
+    let all = 0..shape.keys;
+    let segments = vec![
+        Segment { set: 0, keys: 0..sink, near: Some(0), far: None },
+        Segment { set: 0, keys: sink..shape.keys, near: Some(0), far: Some(window - 1) },
+        Segment { set: 1, keys: all.clone(), near: Some(window), far: None },
+        Segment { set: 2, keys: all.clone(), near: Some(window), far: None },
+        Segment { set: 0, keys: all, near: Some(0), far: None },
+    ];
+    let tiles = |first: usize, step: usize, segments: std::ops::Range<usize>, fresh: bool| {
+        let count = (shape.rows - first.min(shape.rows)).div_ceil(step);
+        let chunk = |head: usize, at: usize| Tile {
+            head,
+            rows: Rows { first: first + at * step, step, count: TILE_ROWS.min(count - at) },
+            segments: segments.clone(),
+            fresh,
+        };
+        (0..shape.heads)
+            .flat_map(|head| (0..count).step_by(TILE_ROWS).map(move |at| (head, at)))
+            .map(|(head, at)| chunk(head, at))
+            .collect::<Vec<_>>()
+    };
+    Program {
+        first,
+        sets: vec![vec![Positions::All(shape.keys), grid, columns]; shape.kv_heads],
+        segments,
+        passes: vec![tiles(0, 1, 0..2, true), tiles(0, 1, 2..4, false), tiles(stride / 2, stride, 4..5, true)],
+    }
+}
+
+fn compare_program(shape: Shape, program: &Program, seed: u64) {
+    let input = Input::new(shape, 1.5, 0, false, seed);
+    program.check(shape);
+    for level in Level::available() {
+        let input = input.for_level(level);
+        let ([q, k, v], scale) = (input.views(), input.scale());
+        let want = reference::attend_program(q, k, v, shape, scale, program);
+        let got = run(level, q, k, v, shape, scale, program);
+        near(&got.out, &want, 2.0 * tolerance(level), (level, shape));
+    }
+}
+
+#[test]
+fn passes_gather_into_one_softmax() {
+    let shape = Shape { heads: 4, kv_heads: 2, rows: 300, keys: 500, dim: 40 };
+    let list = [3, 70, 71, 72, 130, 255, 256, 257, 390, 499];
+    compare_program(shape, &patchwork(shape, 200, 16, 50, 7, &list), 31);
+    compare_program(shape, &patchwork(shape, 200, 1, 1, 129, &[]), 32);
+}
+
+#[test]
+fn rows_without_keys_are_zero() {
+    let shape = Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 };
+    let rows = Rows { first: 0, step: 1, count: 4 };
+    let program = Program {
+        first: 0,
+        sets: vec![vec![Positions::All(4)]],
+        segments: vec![Segment { set: 0, keys: 0..4, near: Some(2), far: None }],
+        passes: vec![vec![Tile { head: 0, rows, segments: 0..1, fresh: true }]],
+    };
+    let input = Input::new(shape, 1.0, 0, false, 3);
+    let [q, k, v] = input.views();
+    let out = super::attend_program(q, k, v, shape, 1.0, &program, Precision::F32).out;
+    assert!(out[..32].iter().all(|&x| x == 0.0) && out[32..].iter().all(|&x| x != 0.0 && x.is_finite()));
+}
+
+#[test]
+#[should_panic(expected = "twice in one pass")]
+fn a_row_twice_in_a_pass_is_refused() {
+    let shape = Shape { heads: 1, kv_heads: 1, rows: 100, keys: 100, dim: 16 };
+    let mut program = Program::of(Mask::Causal { first: 0 }, shape);
+    let again = program.passes[0][0].clone();
+    program.passes[0].push(again);
+    program.check(shape);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn any_shape_agrees_with_the_reference(
         kv_heads in 1usize..4, group in 1usize..4, rows in 1usize..160, first in 0usize..160, extra in 0usize..3,
@@ -119,5 +263,16 @@ proptest! {
     ) {
         let shape = Shape { heads: kv_heads * group, kv_heads, rows, keys: first + rows + extra, dim };
         compare(shape, Mask::Causal { first }, 2.0, gap, interleaved, seed);
+    }
+
+    #[test]
+    fn any_patchwork_agrees_with_the_reference(
+        group in 1usize..3, rows in 1usize..230, first in 0usize..100, dim in 1usize..70, sink in 1usize..40,
+        window in 1usize..90, stride in 2usize..150, list in proptest::collection::btree_set(0usize..300, 0..60), seed in 0u64..1000,
+    ) {
+        let keys = first + rows;
+        let shape = Shape { heads: group, kv_heads: 1, rows, keys, dim };
+        let list: Vec<usize> = list.into_iter().collect();
+        compare_program(shape, &patchwork(shape, first, sink.min(keys), window, stride, &list), seed);
     }
 }

@@ -1,8 +1,9 @@
 //! Attention over tensors: the kernel on the CPU, products of the tensor library elsewhere.
 
 use crate::ModelError;
-use candle_core::{CpuStorage, D, DType, Device, Layout, Storage, Tensor};
-use longsight_kernels::attention::{self as kernel, Mask, Shape, Strided};
+use candle_core::{D, DType, Device, Layout, Storage, Tensor, WithDType};
+use half::{bf16, f16};
+use longsight_kernels::attention::{self as kernel, Element, Mask, Precision, Shape, Strided};
 
 /// Causal attention: `[heads, rows, dim]` against `[kv_heads, keys, dim]`, row `r` sees keys `0..=first + r`. Gives
 /// `[heads, rows, dim]` in the dtype of `q`.
@@ -34,26 +35,43 @@ fn scale(dim: usize) -> f64 {
     (dim as f64).powf(-0.5)
 }
 
+/// Computed in bf16 where that is what the tensors hold, else in f32.
 fn on_cpu(q: &Tensor, k: &Tensor, v: &Tensor, shape: Shape, mask: Mask) -> Result<Tensor, ModelError> {
+    match q.dtype() {
+        DType::BF16 => on_elements::<bf16>(q, k, v, shape, mask, Precision::Bf16),
+        DType::F16 => on_elements::<f16>(q, k, v, shape, mask, Precision::F32),
+        _ => on_elements::<f32>(q, k, v, shape, mask, Precision::F32),
+    }
+}
+
+fn on_elements<T: Element + WithDType>(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    shape: Shape,
+    mask: Mask,
+    precision: Precision,
+) -> Result<Tensor, ModelError> {
     let dtype = q.dtype();
-    let (q, k, v) = (rows_of(q)?, rows_of(k)?, rows_of(v)?);
+    let (q, k, v) = (rows_of::<T>(q)?, rows_of::<T>(k)?, rows_of::<T>(v)?);
     let ((q, q_layout), (k, k_layout), (v, v_layout)) =
         (q.storage_and_layout(), k.storage_and_layout(), v.storage_and_layout());
-    let (q, k, v) = (view(&q, q_layout)?, view(&k, k_layout)?, view(&v, v_layout)?);
-    let out = kernel::attend(q, k, v, shape, scale(shape.dim) as f32, mask);
+    let (q, k, v) = (view::<T>(&q, q_layout)?, view::<T>(&k, k_layout)?, view::<T>(&v, v_layout)?);
+    let out = kernel::attend(q, k, v, shape, scale(shape.dim) as f32, mask, precision);
     Ok(Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(dtype)?)
 }
 
-/// f32 with an unbroken last axis, copied only if it is not so already.
-fn rows_of(x: &Tensor) -> candle_core::Result<Tensor> {
-    let x = x.to_dtype(DType::F32)?;
+/// With an unbroken last axis, copied only if it is not so already.
+fn rows_of<T: WithDType>(x: &Tensor) -> candle_core::Result<Tensor> {
+    let x = x.to_dtype(T::DTYPE)?;
     if x.stride()[2] == 1 { Ok(x) } else { x.contiguous() }
 }
 
-fn view<'a>(storage: &'a Storage, layout: &Layout) -> Result<Strided<'a>, ModelError> {
-    let Storage::Cpu(CpuStorage::F32(data)) = storage else {
-        return Err(ModelError::Shape { what: "attention storage", expected: vec![32], found: vec![] });
+fn view<'a, T: WithDType>(storage: &'a Storage, layout: &Layout) -> Result<Strided<'a, T>, ModelError> {
+    let Storage::Cpu(storage) = storage else {
+        return Err(ModelError::Shape { what: "attention storage", expected: vec![], found: vec![] });
     };
+    let data: &[T] = storage.as_slice()?;
     let stride = layout.stride();
     Ok(Strided { data: &data[layout.start_offset()..], head: stride[0], row: stride[1] })
 }

@@ -1,0 +1,434 @@
+//! Sixteen numbers at a time, on each processor level: what the tile loop is written in.
+//!
+//! Every method is `inline(always)` and is only reached from a function that is compiled for the level (`tile.rs`), so
+//! that all of it becomes that level's instructions.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+/// Lanes of a [`Lanes::V`].
+pub(super) const LANES: usize = 16;
+
+/// A processor level and the format in which it multiplies.
+///
+/// # Safety
+/// All methods: the processor has the level's instructions, and pointers are valid for what is read or written there:
+/// 16 f32, 16 steps of columns, one step of a row, 16 weights.
+pub(super) unsafe trait Lanes: Copy + Send + Sync + 'static {
+    /// What products are made of
+    type Elem: Copy + Default + Send + Sync;
+    /// Sixteen sums
+    type V: Copy;
+    /// One step of a row of the left side, in every lane
+    type Row: Copy;
+    /// One step of sixteen columns of the right side
+    type Cols: Copy;
+    /// Elements of the inner dimension that one step takes
+    const STEP: usize;
+    /// Vectors of sums that fit the registers beside six rows
+    const WIDE: usize;
+
+    fn elem(x: f32) -> Self::Elem;
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(from: *const f32) -> Self::V;
+    unsafe fn store(to: *mut f32, v: Self::V);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The nearest whole numbers
+    unsafe fn round(a: Self::V) -> Self::V;
+    /// `a * 2^n` for whole `n <= 0`; 0 where that is below the normal numbers
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V;
+    unsafe fn row(from: *const Self::Elem) -> Self::Row;
+    unsafe fn cols(from: *const Self::Elem) -> Self::Cols;
+    /// `sum + row . cols` over one step
+    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V;
+    /// Sixteen weights as elements of a row
+    unsafe fn store_elems(to: *mut Self::Elem, v: Self::V);
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> f32 {
+        let mut all = [0.0; LANES];
+        // SAFETY: sixteen f32 are there.
+        unsafe { Self::store(all.as_mut_ptr(), v) };
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                all[i] += all[i + half];
+            }
+            half /= 2;
+        }
+        all[0]
+    }
+
+    #[inline(always)]
+    unsafe fn largest(v: Self::V) -> f32 {
+        let mut all = [0.0; LANES];
+        // SAFETY: sixteen f32 are there.
+        unsafe { Self::store(all.as_mut_ptr(), v) };
+        all.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    /// 2^x for x <= 0, within 2 units in the last place: `2^n 2^r` with `|r| <= 1/2`, and `2^r` by its Taylor polynomial.
+    #[inline(always)]
+    unsafe fn exp2(x: Self::V) -> Self::V {
+        /// `ln(2)^k / k!`
+        const TERMS: [f32; 7] =
+            [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_410_9e-2, 0.240_226_51, 0.693_147_2, 1.0];
+        // SAFETY: the caller's.
+        unsafe {
+            let n = Self::round(Self::max(x, Self::splat(-200.0)));
+            let r = Self::fma(n, Self::splat(-1.0), Self::max(x, Self::splat(-200.0)));
+            let mut p = Self::splat(TERMS[0]);
+            for term in &TERMS[1..] {
+                p = Self::fma(p, r, Self::splat(*term));
+            }
+            Self::scale(p, n)
+        }
+    }
+}
+
+/// `2^n` for whole `n`, from the exponent's bits; 0 below the normal numbers.
+#[inline(always)]
+fn power(n: f32) -> f32 {
+    if n < -126.0 { 0.0 } else { f32::from_bits(((n as i32 + 127) as u32) << 23) }
+}
+
+/// Plain loops over arrays.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+// SAFETY: reads and writes what the trait says, with no special instructions.
+unsafe impl Lanes for Portable {
+    type Elem = f32;
+    type V = [f32; LANES];
+    type Row = f32;
+    type Cols = [f32; LANES];
+    const STEP: usize = 1;
+    const WIDE: usize = 1;
+
+    #[inline(always)]
+    fn elem(x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { from.cast::<Self::V>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        // SAFETY: the trait's.
+        unsafe { to.cast::<Self::V>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn add(mut a: Self::V, b: Self::V) -> Self::V {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+        a
+    }
+    #[inline(always)]
+    unsafe fn mul(mut a: Self::V, b: Self::V) -> Self::V {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
+        a
+    }
+    #[inline(always)]
+    unsafe fn max(mut a: Self::V, b: Self::V) -> Self::V {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = if *a > b { *a } else { b });
+        a
+    }
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, mut c: Self::V) -> Self::V {
+        for i in 0..LANES {
+            c[i] += a[i] * b[i];
+        }
+        c
+    }
+    #[inline(always)]
+    unsafe fn round(mut a: Self::V) -> Self::V {
+        /// 1.5 * 2^23: adding it leaves the nearest whole number in the low bits of the significand.
+        const ROUND: f32 = 12_582_912.0;
+        a.iter_mut().for_each(|a| *a = *a + ROUND - ROUND);
+        a
+    }
+    #[inline(always)]
+    unsafe fn scale(mut a: Self::V, n: Self::V) -> Self::V {
+        a.iter_mut().zip(n).for_each(|(a, n)| *a *= power(n));
+        a
+    }
+    #[inline(always)]
+    unsafe fn row(from: *const f32) -> f32 {
+        // SAFETY: the trait's.
+        unsafe { *from }
+    }
+    #[inline(always)]
+    unsafe fn cols(from: *const f32) -> Self::Cols {
+        // SAFETY: the trait's.
+        unsafe { Self::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn dot(mut sum: Self::V, row: f32, cols: Self::Cols) -> Self::V {
+        for i in 0..LANES {
+            sum[i] += row * cols[i];
+        }
+        sum
+    }
+    #[inline(always)]
+    unsafe fn store_elems(to: *mut f32, v: Self::V) {
+        // SAFETY: the trait's.
+        unsafe { Self::store(to, v) }
+    }
+}
+
+/// Two halves of eight.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2;
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: reads and writes what the trait says; AVX2 and FMA are the caller's to have.
+unsafe impl Lanes for Avx2 {
+    type Elem = f32;
+    type V = [__m256; 2];
+    type Row = __m256;
+    type Cols = [__m256; 2];
+    const STEP: usize = 1;
+    const WIDE: usize = 1;
+
+    #[inline(always)]
+    fn elem(x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: Self::V) {
+        // SAFETY: the trait's.
+        unsafe {
+            _mm256_storeu_ps(to, v[0]);
+            _mm256_storeu_ps(to.add(8), v[1]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+    #[inline(always)]
+    unsafe fn round(a: Self::V) -> Self::V {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        // SAFETY: the trait's.
+        unsafe { [_mm256_round_ps::<NEAREST>(a[0]), _mm256_round_ps::<NEAREST>(a[1])] }
+    }
+    #[inline(always)]
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe {
+            let power = |n: __m256| {
+                let normal = _mm256_cmp_ps::<_CMP_GE_OQ>(n, _mm256_set1_ps(-126.0));
+                let bits = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
+                _mm256_and_ps(_mm256_castsi256_ps(bits), normal)
+            };
+            [_mm256_mul_ps(a[0], power(n[0])), _mm256_mul_ps(a[1], power(n[1]))]
+        }
+    }
+    #[inline(always)]
+    unsafe fn row(from: *const f32) -> Self::Row {
+        // SAFETY: the trait's.
+        unsafe { _mm256_set1_ps(*from) }
+    }
+    #[inline(always)]
+    unsafe fn cols(from: *const f32) -> Self::Cols {
+        // SAFETY: the trait's.
+        unsafe { Self::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { [_mm256_fmadd_ps(row, cols[0], sum[0]), _mm256_fmadd_ps(row, cols[1], sum[1])] }
+    }
+    #[inline(always)]
+    unsafe fn store_elems(to: *mut f32, v: Self::V) {
+        // SAFETY: the trait's.
+        unsafe { Self::store(to, v) }
+    }
+}
+
+/// The methods that both AVX-512 levels share.
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx512_sums {
+    () => {
+        type V = __m512;
+        const WIDE: usize = 4;
+
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_set1_ps(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, v: Self::V) {
+            // SAFETY: the trait's.
+            unsafe { _mm512_storeu_ps(to, v) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn round(a: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_roundscale_ps::<0>(a) }
+        }
+        #[inline(always)]
+        unsafe fn scale(a: Self::V, n: Self::V) -> Self::V {
+            // SAFETY: the trait's.
+            unsafe { _mm512_scalef_ps(a, n) }
+        }
+        #[inline(always)]
+        unsafe fn sum(v: Self::V) -> f32 {
+            // SAFETY: the trait's.
+            unsafe { _mm512_reduce_add_ps(v) }
+        }
+        #[inline(always)]
+        unsafe fn largest(v: Self::V) -> f32 {
+            // SAFETY: the trait's.
+            unsafe { _mm512_reduce_max_ps(v) }
+        }
+    };
+}
+
+/// One register of f32.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512;
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: reads and writes what the trait says; AVX-512F is the caller's to have.
+unsafe impl Lanes for Avx512 {
+    type Elem = f32;
+    type Row = __m512;
+    type Cols = __m512;
+    const STEP: usize = 1;
+    avx512_sums!();
+
+    #[inline(always)]
+    fn elem(x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    unsafe fn row(from: *const f32) -> Self::Row {
+        // SAFETY: the trait's.
+        unsafe { _mm512_set1_ps(*from) }
+    }
+    #[inline(always)]
+    unsafe fn cols(from: *const f32) -> Self::Cols {
+        // SAFETY: the trait's.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
+        // SAFETY: the trait's.
+        unsafe { _mm512_fmadd_ps(row, cols, sum) }
+    }
+    #[inline(always)]
+    unsafe fn store_elems(to: *mut f32, v: Self::V) {
+        // SAFETY: the trait's.
+        unsafe { _mm512_storeu_ps(to, v) }
+    }
+}
+
+/// Pairs of bf16 against pairs of bf16, summed in f32.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512Bf16;
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: reads and writes what the trait says; AVX-512F and AVX512-BF16 are the caller's to have.
+unsafe impl Lanes for Avx512Bf16 {
+    type Elem = u16;
+    type Row = __m512i;
+    type Cols = __m512i;
+    const STEP: usize = 2;
+    avx512_sums!();
+
+    #[inline(always)]
+    fn elem(x: f32) -> u16 {
+        half::bf16::from_f32(x).to_bits()
+    }
+    #[inline(always)]
+    unsafe fn row(from: *const u16) -> Self::Row {
+        // SAFETY: the trait's.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    unsafe fn cols(from: *const u16) -> Self::Cols {
+        // SAFETY: the trait's.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
+        // SAFETY: the trait's; a register of bf16 pairs and one of 32-bit integers are the same bits.
+        unsafe {
+            _mm512_dpbf16_ps(
+                sum,
+                std::mem::transmute::<__m512i, __m512bh>(row),
+                std::mem::transmute::<__m512i, __m512bh>(cols),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_elems(to: *mut u16, v: Self::V) {
+        // SAFETY: the trait's; 256 bits hold sixteen bf16.
+        unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+    }
+}

@@ -1,0 +1,89 @@
+//! Keys and values laid out for the tile loop, once for all rows that meet them.
+//!
+//! Keys stand in panels of 64, value by value (`[dim / STEP][64][STEP]`), values in tiles of 128 keys
+//! (`[128 / STEP][dim][STEP]`), so that both products read the right side from front to back. What a set holds need not
+//! lie together: a strided set becomes contiguous here, which is MMInference's permutation (its Algorithm 5) without a
+//! second copy of the cache.
+
+use super::lanes::{LANES, Lanes};
+use super::{Element, Positions, Strided};
+use rayon::prelude::*;
+
+/// Keys that the tile loop takes at once: scores of 96 x 128 f32 stay in the second-level cache.
+pub(super) const KEYS: usize = 128;
+/// Columns of a panel of keys.
+pub(super) const PANEL: usize = 64;
+
+/// One set of keys and values of one key head.
+pub(super) struct Packed<E> {
+    keys: Vec<E>,
+    values: Vec<E>,
+    pub(super) width: Width,
+}
+
+/// The width of a head, filled up to whole steps for scores and to whole vectors for sums.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Width {
+    /// Steps of a score's product
+    pub(super) steps: usize,
+    /// Columns of a value row
+    pub(super) cols: usize,
+}
+
+impl Width {
+    pub(super) fn of<L: Lanes>(dim: usize) -> Self {
+        Self { steps: dim.div_ceil(L::STEP), cols: dim.next_multiple_of(LANES) }
+    }
+}
+
+impl<E: Copy + Default + Send + Sync> Packed<E> {
+    /// The rows `positions` of `k` and `v`, whose head begins at `head`.
+    pub(super) fn new<L: Lanes<Elem = E>, T: Element>(
+        k: Strided<T>,
+        v: Strided<T>,
+        head: usize,
+        positions: &Positions,
+        dim: usize,
+    ) -> Self {
+        let width = Width::of::<L>(dim);
+        let tiles = positions.len().div_ceil(KEYS);
+        let (key_tile, value_tile) = (width.steps * L::STEP * KEYS, width.cols * KEYS);
+        let mut packed =
+            Self { keys: vec![E::default(); tiles * key_tile], values: vec![E::default(); tiles * value_tile], width };
+        if key_tile == 0 {
+            return packed;
+        }
+        let tiles = packed.keys.par_chunks_mut(key_tile).zip(packed.values.par_chunks_mut(value_tile)).enumerate();
+        tiles.for_each(|(tile, (keys, values))| {
+            let panels = keys.chunks_mut(key_tile / (KEYS / PANEL));
+            for (panel, panel_keys) in panels.enumerate() {
+                for at in 0..PANEL.min(positions.len().saturating_sub(tile * KEYS + panel * PANEL)) {
+                    let row = k.row(head, positions.at(tile * KEYS + panel * PANEL + at), dim);
+                    for (d, &x) in row.iter().enumerate() {
+                        panel_keys[(d / L::STEP * PANEL + at) * L::STEP + d % L::STEP] = L::elem(x.to_f32());
+                    }
+                }
+            }
+            for at in 0..KEYS.min(positions.len() - tile * KEYS) {
+                let row = v.row(head, positions.at(tile * KEYS + at), dim);
+                let to = &mut values[at / L::STEP * width.cols * L::STEP + at % L::STEP..];
+                for (d, &x) in row.iter().enumerate() {
+                    to[d * L::STEP] = L::elem(x.to_f32());
+                }
+            }
+        });
+        packed
+    }
+
+    /// One panel of 64 keys: `[steps][64][STEP]`.
+    pub(super) fn panel<L: Lanes<Elem = E>>(&self, panel: usize) -> &[E] {
+        let len = self.width.steps * L::STEP * PANEL;
+        &self.keys[panel * len..(panel + 1) * len]
+    }
+
+    /// The values of one tile of 128 keys: `[128 / STEP][cols][STEP]`.
+    pub(super) fn values(&self, tile: usize) -> &[E] {
+        let len = self.width.cols * KEYS;
+        &self.values[tile * len..(tile + 1) * len]
+    }
+}

@@ -1,0 +1,308 @@
+//! The loop over keys for up to 96 query rows of one head: scores, running softmax, weighted values.
+//!
+//! FlashAttention-2's order (Dao, 2023): rows stay, keys pass by, and no score is kept longer than its tile. Weights are
+//! powers of two; the scale carries the base's logarithm.
+
+use super::lanes::{LANES, Lanes};
+use super::pack::{KEYS, PANEL, Packed};
+use super::{Positions, Rows, Segment};
+use crate::level::Level;
+
+/// Query rows of a tile: sixteen blocks of six.
+pub(super) const ROWS: usize = 96;
+/// Rows of sums kept in registers.
+const BLOCK: usize = 6;
+
+/// One thread's working memory.
+pub(super) struct Scratch<E> {
+    /// `[rows][steps * STEP]`
+    pub(super) queries: Vec<E>,
+    scores: Vec<f32>,
+    weights: Vec<E>,
+    /// `[rows][cols]`
+    pub(super) out: Vec<f32>,
+    /// The largest score of each row, in powers of two
+    pub(super) largest: [f32; ROWS],
+    pub(super) total: [f32; ROWS],
+}
+
+impl<E: Copy + Default> Scratch<E> {
+    pub(super) fn new() -> Self {
+        Self {
+            queries: Vec::new(),
+            scores: vec![0.0; ROWS * KEYS],
+            weights: vec![E::default(); ROWS * KEYS],
+            out: Vec::new(),
+            largest: [f32::NEG_INFINITY; ROWS],
+            total: [0.0; ROWS],
+        }
+    }
+}
+
+/// A set of keys with their positions in the sequence.
+pub(super) struct Set<'a, E> {
+    pub(super) packed: &'a Packed<E>,
+    pub(super) positions: &'a Positions,
+}
+
+/// Adds what the segment's keys give to the rows in `scratch`. `first` is the position of row 0; `scale` includes log2(e).
+/// Gives the number of (block of rows, tile of keys) pairs that were computed.
+pub(super) fn run<L: Lanes>(
+    level: Level,
+    scratch: &mut Scratch<L::Elem>,
+    rows: Rows,
+    first: usize,
+    set: &Set<L::Elem>,
+    segment: &Segment,
+    scale: f32,
+) -> usize {
+    debug_assert!(level <= Level::detected());
+    // SAFETY: the level was detected, so the processor has the instructions that each function is compiled to.
+    unsafe {
+        match level {
+            Level::Portable => portable::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => avx512_bf16::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => portable::<L>(scratch, rows, first, set, segment, scale),
+        }
+    }
+}
+
+macro_rules! compiled_for {
+    ($name:ident $(, $features:literal)?) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name<L: Lanes>(scratch: &mut Scratch<L::Elem>, rows: Rows, first: usize, set: &Set<L::Elem>, segment: &Segment, scale: f32) -> usize {
+            // SAFETY: the caller's.
+            unsafe { walk::<L>(scratch, rows, first, set, segment, scale) }
+        }
+    };
+}
+compiled_for!(portable);
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx512, "avx512f");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx512_bf16, "avx512f,avx512bf16");
+
+/// The keys of a set that the row at `position` sees through a segment, as indices into the set.
+#[inline(always)]
+fn seen(segment: &Segment, positions: &Positions, position: usize) -> (usize, usize) {
+    let until = segment.near.map_or(usize::MAX, |near| (position + 1).saturating_sub(near));
+    let from = segment.far.map_or(0, |far| position.saturating_sub(far));
+    let (from, to) = (positions.below(segment.keys.start.max(from)), positions.below(segment.keys.end.min(until)));
+    (from, to.max(from))
+}
+
+/// # Safety
+/// The processor has the instructions of `L`.
+#[inline(always)]
+unsafe fn walk<L: Lanes>(
+    scratch: &mut Scratch<L::Elem>,
+    rows: Rows,
+    first: usize,
+    set: &Set<L::Elem>,
+    segment: &Segment,
+    scale: f32,
+) -> usize {
+    let width = set.packed.width;
+    let (low, _) = seen(segment, set.positions, first + rows.at(0));
+    let (_, high) = seen(segment, set.positions, first + rows.at(rows.count - 1));
+    if low >= high {
+        return 0;
+    }
+    let mut computed = 0;
+    for tile in low / KEYS..high.div_ceil(KEYS) {
+        let start = tile * KEYS;
+        let count = KEYS.min(high - start);
+        // SAFETY: `scratch` holds `rows.count` rows of queries, scores, weights and sums as wide as `width` says, and the
+        // panels and tiles of `set` are whole, whatever the number of keys in them.
+        unsafe {
+            for panel in 0..count.div_ceil(PANEL) {
+                let keys = set.packed.panel::<L>(tile * (KEYS / PANEL) + panel);
+                let cols = PANEL.min(count - panel * PANEL).next_multiple_of(LANES);
+                product::<L, false>(
+                    (rows.count, cols, width.steps),
+                    (scratch.queries.as_ptr(), width.steps * L::STEP),
+                    (keys.as_ptr(), PANEL),
+                    (scratch.scores.as_mut_ptr().add(panel * PANEL), KEYS),
+                );
+            }
+            // The rows before and after which no row's bounds fall into this tile see all of it.
+            let (_, until) = seen(segment, set.positions, first + rows.at(0));
+            let (from, _) = seen(segment, set.positions, first + rows.at(rows.count - 1));
+            let whole = from <= start && start + count <= until;
+            for i in 0..rows.count {
+                let (from, until) = if whole {
+                    (0, count)
+                } else {
+                    let (from, until) = seen(segment, set.positions, first + rows.at(i));
+                    (from.saturating_sub(start).min(count), until.saturating_sub(start).min(count))
+                };
+                weigh::<L>(scratch, i, from..until, count, width.cols, scale);
+            }
+            product::<L, true>(
+                (rows.count, width.cols, count.div_ceil(L::STEP)),
+                (scratch.weights.as_ptr(), KEYS),
+                (set.packed.values(tile).as_ptr(), width.cols),
+                (scratch.out.as_mut_ptr(), width.cols),
+            );
+        }
+        computed += 1;
+    }
+    computed
+}
+
+/// Scores of row `i` become weights, 0 outside `seen`; what the row has gathered shrinks if a larger score came.
+///
+/// # Safety
+/// The processor has the instructions of `L`; `scratch` holds row `i`, and sums of `cols` columns.
+#[inline(always)]
+unsafe fn weigh<L: Lanes>(
+    scratch: &mut Scratch<L::Elem>,
+    i: usize,
+    seen: std::ops::Range<usize>,
+    count: usize,
+    cols: usize,
+    scale: f32,
+) {
+    let scores = &mut scratch.scores[i * KEYS..(i + 1) * KEYS];
+    let weights = &mut scratch.weights[i * KEYS..(i + 1) * KEYS];
+    if seen.is_empty() {
+        weights[..count.next_multiple_of(L::STEP)].fill(L::Elem::default());
+        return;
+    }
+    let vectors = count.div_ceil(LANES);
+    if seen.start > 0 {
+        scores[..seen.start].fill(f32::NEG_INFINITY);
+    }
+    if seen.end < vectors * LANES {
+        scores[seen.end..vectors * LANES].fill(f32::NEG_INFINITY);
+    }
+    // SAFETY: `vectors` whole vectors lie inside both rows, and `cols` columns of sums in row `i`.
+    unsafe {
+        let at = scores.as_ptr();
+        let mut top = L::load(at);
+        for j in 1..vectors {
+            top = L::max(top, L::load(at.add(j * LANES)));
+        }
+        let before = scratch.largest[i];
+        let largest = before.max(L::largest(top) * scale);
+        let (scale, minus) = (L::splat(scale), L::splat(-largest));
+        let mut sum = L::splat(0.0);
+        for j in 0..vectors {
+            let weight = L::exp2(L::fma(L::load(at.add(j * LANES)), scale, minus));
+            sum = L::add(sum, weight);
+            L::store_elems(weights.as_mut_ptr().add(j * LANES), weight);
+        }
+        if largest > before {
+            let shrink = (before - largest).exp2();
+            scratch.largest[i] = largest;
+            scratch.total[i] *= shrink;
+            let out = scratch.out.as_mut_ptr().add(i * cols);
+            for j in (0..cols).step_by(LANES) {
+                L::store(out.add(j), L::mul(L::load(out.add(j)), L::splat(shrink)));
+            }
+        }
+        scratch.total[i] += L::sum(sum);
+    }
+}
+
+/// `C = A B`, or `C += A B` with `ADD`: sizes (rows, columns, steps), A row by row with its row length, B step by step with
+/// its columns, C with its row length.
+///
+/// # Safety
+/// The processor has the instructions of `L`; columns are a multiple of 16; the three matrices are there.
+#[inline(always)]
+unsafe fn product<L: Lanes, const ADD: bool>(
+    (rows, cols, steps): (usize, usize, usize),
+    a: (*const L::Elem, usize),
+    b: (*const L::Elem, usize),
+    c: (*mut f32, usize),
+) {
+    let mut col = 0;
+    while col < cols {
+        let wide = L::WIDE.min((cols - col) / LANES);
+        let wide = if wide == 3 { 2 } else { wide };
+        // SAFETY: the caller's; the blocks tile the matrix.
+        unsafe {
+            let b = (b.0.add(col * L::STEP), b.1);
+            let c = (c.0.add(col), c.1);
+            match wide {
+                4 => column::<L, ADD, 4>(rows, steps, a, b, c),
+                2 => column::<L, ADD, 2>(rows, steps, a, b, c),
+                _ => column::<L, ADD, 1>(rows, steps, a, b, c),
+            }
+        }
+        col += wide.max(1) * LANES;
+    }
+}
+
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn column<L: Lanes, const ADD: bool, const N: usize>(
+    rows: usize,
+    steps: usize,
+    a: (*const L::Elem, usize),
+    b: (*const L::Elem, usize),
+    c: (*mut f32, usize),
+) {
+    let mut row = 0;
+    while row < rows {
+        let left = rows - row;
+        // SAFETY: the caller's; a block has at most as many rows as are left.
+        unsafe {
+            let a = (a.0.add(row * a.1), a.1);
+            let c = (c.0.add(row * c.1), c.1);
+            row += match left {
+                BLOCK.. => block::<L, ADD, BLOCK, N>(steps, a, b, c),
+                4..BLOCK => block::<L, ADD, 4, N>(steps, a, b, c),
+                2..4 => block::<L, ADD, 2, N>(steps, a, b, c),
+                _ => block::<L, ADD, 1, N>(steps, a, b, c),
+            };
+        }
+    }
+}
+
+/// `M` rows by `N` vectors of sums in registers; gives `M`.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+unsafe fn block<L: Lanes, const ADD: bool, const M: usize, const N: usize>(
+    steps: usize,
+    a: (*const L::Elem, usize),
+    b: (*const L::Elem, usize),
+    c: (*mut f32, usize),
+) -> usize {
+    // SAFETY: the caller's: `M` rows of A and C, `N` vectors of columns of B and C, `steps` steps of A and B.
+    unsafe {
+        let mut sums = [[L::splat(0.0); N]; M];
+        for step in 0..steps {
+            let from = b.0.add(step * b.1 * L::STEP);
+            let mut cols = [L::cols(from); N];
+            for (j, cols) in cols.iter_mut().enumerate() {
+                *cols = L::cols(from.add(j * LANES * L::STEP));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let row = L::row(a.0.add(i * a.1 + step * L::STEP));
+                for (sum, &cols) in sums.iter_mut().zip(&cols) {
+                    *sum = L::dot(*sum, row, cols);
+                }
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, &sum) in sums.iter().enumerate() {
+                let to = c.0.add(i * c.1 + j * LANES);
+                L::store(to, if ADD { L::add(L::load(to), sum) } else { sum });
+            }
+        }
+    }
+    M
+}

@@ -1,0 +1,50 @@
+//! Which instructions this processor has, and what the kernels make of them.
+
+use std::sync::OnceLock;
+
+/// What a kernel is built for, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Whatever the compiler makes of plain loops
+    Portable,
+    /// AVX2 with FMA: eight lanes
+    Avx2,
+    /// AVX-512F: sixteen lanes
+    Avx512,
+    /// AVX-512 with products of bf16 pairs
+    Avx512Bf16,
+}
+
+impl Level {
+    /// Every level, from least to most.
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+
+    /// The most that this processor has.
+    #[must_use]
+    pub fn detected() -> Self {
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(detect)
+    }
+
+    /// The levels that this processor has.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|&level| level <= Self::detected())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = avx2 && is_x86_feature_detected!("avx512f");
+    match (avx2, avx512, is_x86_feature_detected!("avx512bf16")) {
+        (_, true, true) => Level::Avx512Bf16,
+        (_, true, false) => Level::Avx512,
+        (true, ..) => Level::Avx2,
+        _ => Level::Portable,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Portable
+}
