@@ -49,10 +49,11 @@ class Packer:
         return self.cache[text]
 
     def prefix(self, times):
-        ids, pos, at = list(self.head), [], 0
+        ids, pos, ranges = list(self.head), [], []
         pos += [(i, i, i) for i in range(len(ids))]
         at = len(ids)
         for t in times:
+            begin = len(ids)
             stamp = self.cached(f"<{t:.1f} seconds><|vision_start|>")
             ids += stamp
             pos += [(at + i,) * 3 for i in range(len(stamp))]
@@ -63,26 +64,46 @@ class Packer:
             ids += self.cached("<|vision_end|>")
             pos.append((at,) * 3)
             at += 1
-        return ids, pos, at
+            ranges.append((begin, len(ids)))
+        return ids, pos, at, ranges
+
+    def numbers(self, ids):
+        """(index of the token, which number it belongs to) of the tokens that numbers are made of."""
+        found, number, inside = [], -1, False
+        for i, token in enumerate(self.tok.id_to_token(t) for t in ids):
+            inside = token.isdigit() or inside and token == "."
+            number += inside and not (found and found[-1][0] == i - 1)
+            if inside:
+                found.append((i, number))
+        return found
 
     def row(self, clips, row, questions, shift=0.0):
         pixels, pairs = clips.pairs(row)
         times = [(a + b) / 2 + shift for a, b in pairs]
-        ids, pos, at = self.prefix(times)
-        seg, target = [0] * len(ids), [-100] * len(ids)
+        ids, pos, at, ranges = self.prefix(times)
+        seg, target, pointers = [0] * len(ids), [-100] * len(ids), []
         for n, q in enumerate(questions, 1):
             answer = q["answer"]
             if shift and q["kind"] == "when" and q["spans"]:
                 answer = span_text([(a + shift, b + shift) for a, b in q["spans"]])
             ask = self.cached(q["prompt"]) + self.turn
             say = self.cached(answer) + [self.end]
+            if q["kind"] == "when" and q["spans"]:
+                moments = [pair_at(pairs, t) for span in q["spans"] for t in span]
+                first = len(ids) + len(ask) - 1  # where the first token of the answer is decided
+                pointers += [(first + i, *ranges[moments[n]]) for i, n in self.numbers(say)]
             ids += ask + say[:-1]
             target += [-100] * (len(ask) - 1) + say
             seg += [n] * (len(ask) + len(say) - 1)
             pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
         stamps = [stamp_digits(t) for t in times]
-        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=story(row, pairs),
+        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=story(row, pairs), pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
+
+
+def pair_at(pairs, time):
+    """The first pair of frames that shows what changed at this time, or the last pair."""
+    return next((i for i, (_, b) in enumerate(pairs) if b >= time), len(pairs) - 1)
 
 
 def pack(rows):
@@ -96,6 +117,7 @@ def pack(rows):
     held = [h for r in rows for h in r["story"]]
     told = torch.zeros(len(held), STATES, len(THINGS))
     told[[n for n, h in enumerate(held) for _ in h], [s for h in held for s, _ in h], [i for h in held for _, i in h]] = 1
-    return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1),
+    pointers = torch.tensor([(b, *p) for b, r in enumerate(rows) for p in r["pointers"]], dtype=torch.long).reshape(-1, 4)
+    return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1), pointers=pointers,
                 digits=torch.tensor([d for r in rows for d in r["digits"]]),
                 pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

@@ -195,20 +195,23 @@ class Language(nn.Module):
             axis[a:cfg["mrope_section"][a] * 3:3] = a
         self.register_buffer("axis", axis, persistent=False)
 
+    def turns(self, positions):
+        """Cosines and sines [b, 1, t, dim] of every position's rotation."""
+        angle = positions[..., self.axis].float() * self.freq
+        angle = torch.cat([angle, angle], -1)[:, None]
+        return angle.cos(), angle.sin()
+
     def forward(self, x, positions, mask, visual, deep):
         """x [b, t, c]; positions [b, t, 3]; mask [b, 1, t, t] bool; visual [b, t] bool; deep: rows added there, layer by layer.
 
-        -> hidden states after the last norm, and after half of the layers."""
-        angle = positions[..., self.axis].float() * self.freq
-        angle = torch.cat([angle, angle], -1)[:, None]
-        cos, sin = angle.cos(), angle.sin()
+        -> hidden states after the last norm, and before every layer."""
+        (cos, sin), before = self.turns(positions), []
         for i, layer in enumerate(self.layers):
+            before.append(x)
             x = layer(x, cos, sin, mask)
             if i < len(deep):
                 x = x.masked_scatter(visual[..., None], x[visual] + deep[i].to(x.dtype))
-            if i + 1 == len(self.layers) // 2:
-                half = x
-        return self.norm(x), half
+        return self.norm(x), before
 
 
 class Inner(nn.Module):
@@ -233,7 +236,7 @@ class Tiny(nn.Module):
             layer.compile(dynamic=True)
 
     def forward(self, batch):
-        """batch: pixels u8 [n, 2, h, w, 3] of all clips, ids, positions, mask, visual. -> hidden states [b, t, c], last and half-way."""
+        """batch: pixels u8 [n, 2, h, w, 3] of all clips, ids, positions, mask, visual. -> hidden states [b, t, c]: the last, and those before every layer."""
         tokens, deep = self.model.visual(batch["pixels"])
         x = self.model.language_model.embed_tokens(batch["ids"])
         x = x.masked_scatter(batch["visual"][..., None], tokens.reshape(-1, x.shape[-1]).to(x.dtype))

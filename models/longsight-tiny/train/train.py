@@ -13,12 +13,15 @@ from torch.nn import functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from data import Clips, Packer, pack
-from model import CONFIG, Tiny, RMSNorm
+from model import CONFIG, RMSNorm, Tiny, rotate
 from truth import STATES, THINGS
 
 
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
 
+
+# The layer before which the lower half is asked, and the one whose first head looks times up.
+TELL, LOOK = 3, 4
 
 # Without bf16 dot products in the processor, bf16 is ten times slower than f32.
 HALF = torch.cpu._is_avx512_bf16_supported()
@@ -79,17 +82,36 @@ class Teller(nn.Module):
         return told + F.cross_entropy(self.digits(x).view(-1, 10), batch["digits"].flatten()) * 4
 
 
+def pointing(language, x, batch):
+    """How far the attention of one head is from where a time in an answer has to be read off: minus the logarithm of its weight on
+    the pair of frames in question. `x` comes before the layer LOOK."""
+    if not len(batch["pointers"]):
+        return x.sum() * 0
+    rows, at, begin, end = batch["pointers"].T
+    attention, (cos, sin) = language.layers[LOOK].self_attn, language.turns(batch["positions"])
+    x = language.layers[LOOK].input_layernorm(x)
+    q = attention.q_norm(F.linear(x[rows, at], attention.q_proj.weight[:attention.dim]))
+    k = attention.k_norm(F.linear(x, attention.k_proj.weight[:attention.dim]))
+    q, k = rotate(q, cos[rows, 0, at], sin[rows, 0, at]), rotate(k, cos[:, 0], sin[:, 0])
+    scores = torch.einsum("pc,ptc->pt", q.float(), k.float()[rows]) * attention.dim ** -0.5
+    shares = scores.masked_fill(~batch["mask"][rows, 0, at], -1e4).log_softmax(-1)
+    order = torch.arange(shares.shape[1])
+    there = (order >= begin[:, None]) & (order < end[:, None])
+    return -shares.masked_fill(~there, -1e4).logsumexp(-1).mean()
+
+
 def forward(model, batch):
     batch["visual"] = batch["ids"] == model.pad
-    hidden, half = model(batch)
+    hidden, before = model(batch)
     asked = batch["target"] >= 0
-    logits = model.logits(hidden[asked]).float()
-    return logits, asked, half[batch["ids"] == model.closed]
+    return model.logits(hidden[asked]).float(), asked, before
 
 
 def losses(model, teller, batch):
-    logits, asked, half = forward(model, batch)
-    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), teller(half, batch)
+    """Of the answers, of what the lower half is asked, and of where answers look."""
+    logits, asked, before = forward(model, batch)
+    told = teller(before[TELL][batch["ids"] == model.closed], batch)
+    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), told, pointing(model.model.language_model, before[LOOK], batch)
 
 
 @torch.no_grad()
@@ -151,6 +173,7 @@ def main():
     ap.add_argument("--rate", type=float, default=2e-3)
     ap.add_argument("--decay", type=float, default=0.35, help="share of the budget over which the rate falls to zero")
     ap.add_argument("--tell", type=float, default=0.1, help="weight of what the lower layers are asked")
+    ap.add_argument("--look", type=float, default=0.1, help="weight of where answers look")
     ap.add_argument("--freeze-vision", action="store_true", help="train the language model alone")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--processes", type=int, default=2, help="one thread each: faster on a CPU than threads in one process")
@@ -191,7 +214,7 @@ def train(rank, a):
         log.write(json.dumps(line) + "\n")
         log.flush()
 
-    budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(3)
+    budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(4)
     clock = torch.zeros(1)
     started, saved_at = time.process_time() - spent, time.time()
     while True:
@@ -206,21 +229,21 @@ def train(rank, a):
             for g in o.param_groups:
                 g["lr"] = a.rate * scale
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
-            answers, told = losses(model, teller, batch)
-        (answers + a.tell * told).backward()
+            answers, told, looked = losses(model, teller, batch)
+        (answers + a.tell * told + a.look * looked).backward()
         share(whole, a.processes)
         torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         for o in opts:
             o.step()
             o.zero_grad(set_to_none=True)
-        step, sums = step + 1, sums + torch.tensor([answers.item(), told.item(), batch["ids"].numel()])
+        step, sums = step + 1, sums + torch.tensor([answers.item(), told.item(), looked.item(), batch["ids"].numel()])
         now = time.time()
         if rank == 0 and now - since["time"] > 60:
             count, seconds = step - since["step"], now - since["time"]
-            answer, told, tokens = (sums / count).tolist()
+            answer, told, looked, tokens = (sums / count).tolist()
             say(step=step, minutes=round(spent / 60, 2), clips_per_s=round(a.processes * a.batch * count / seconds, 1),
-                tokens_per_s=round(a.processes * tokens * count / seconds), rate=round(a.rate * scale, 6), loss=round(answer, 4), told=round(told, 3))
-            since, sums = dict(step=step, time=now), torch.zeros(3)
+                tokens_per_s=round(a.processes * tokens * count / seconds), rate=round(a.rate * scale, 6), loss=round(answer, 4), told=round(told, 3), looked=round(looked, 3))
+            since, sums = dict(step=step, time=now), torch.zeros(4)
         if rank == 0 and now - saved_at > 300:
             save(last, model, teller, opts, spent, step)
             say(step=step, held_out=evaluate(model, held, packer))
