@@ -1,4 +1,4 @@
-//! Which instructions this processor has, and what the kernels make of them.
+//! Which instructions this processor has, and in which precision products are wanted.
 
 use std::sync::OnceLock;
 
@@ -47,4 +47,23 @@ fn detect() -> Level {
 #[cfg(not(target_arch = "x86_64"))]
 fn detect() -> Level {
     Level::Portable
+}
+
+/// What the products are computed in; sums are f32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 products
+    F32,
+    /// Both sides rounded to bf16, where the processor multiplies pairs of them; else f32
+    Bf16,
+}
+
+impl Precision {
+    /// The level that computes in this precision, no higher than `most`.
+    pub(crate) fn level(self, most: Level) -> Level {
+        match self {
+            Self::F32 => most.min(Level::Avx512),
+            Self::Bf16 => most,
+        }
+    }
 }

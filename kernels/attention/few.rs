@@ -3,7 +3,8 @@
 //! All heads that share a key head are rows of one tile; both products go through `gemm`, softmax kept running.
 
 use super::weigh::weigh;
-use super::{Element, Shape, Strided};
+use super::{Shape, Strided};
+use crate::element::Element;
 use rayon::prelude::*;
 
 /// Keys of a tile: its keys and values, as f32, stay in the second-level cache.

@@ -8,7 +8,6 @@
 //! A few rows (decoding) against many keys read the keys once as they lie (`few.rs`); more rows pay for packing them (`pack.rs`).
 
 mod few;
-mod lanes;
 mod pack;
 mod program;
 pub mod reference;
@@ -19,7 +18,8 @@ mod weigh;
 
 pub use program::{Positions, Program, Rows, Segment, TILE_ROWS, Tile};
 
-use crate::level::Level;
+use crate::element::Element;
+use crate::level::{Level, Precision};
 
 /// Sizes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,43 +34,6 @@ pub struct Shape {
     pub keys: usize,
     /// Width of a head
     pub dim: usize,
-}
-
-/// A number that queries, keys and values come in.
-pub trait Element: Copy + Send + Sync {
-    /// As f32, exactly
-    fn to_f32(self) -> f32;
-
-    /// The same slice, where it is f32 already
-    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
-        let _ = slice;
-        None
-    }
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-
-    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
-        Some(slice)
-    }
-}
-
-impl Element for half::bf16 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        half::bf16::to_f32(self)
-    }
-}
-
-impl Element for half::f16 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        half::f16::to_f32(self)
-    }
 }
 
 /// `data[h * head + r * row ..][..dim]` is row `r` of head `h`.
@@ -105,25 +68,6 @@ pub enum Mask<'a> {
     },
     /// Boundaries `0 = b0 < b1 < .. = rows = keys`: rows see the keys of their own segment
     Segments(&'a [usize]),
-}
-
-/// What the products are computed in; sums are f32 either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// f32 products
-    F32,
-    /// Queries, keys, weights and values rounded to bf16, where the processor multiplies pairs of them; else f32
-    Bf16,
-}
-
-impl Precision {
-    /// The level that computes in this precision, no higher than `most`.
-    fn level(self, most: Level) -> Level {
-        match self {
-            Self::F32 => most.min(Level::Avx512),
-            Self::Bf16 => most,
-        }
-    }
 }
 
 /// Fewer rows than this do not pay for packing the keys.

@@ -5,8 +5,9 @@
 //! lie together: a strided set becomes contiguous here, which is MMInference's permutation (its Algorithm 5) without a
 //! second copy of the cache.
 
-use super::lanes::{LANES, Lanes};
-use super::{Element, Positions, Strided};
+use super::{Positions, Strided};
+use crate::element::Element;
+use crate::lanes::{LANES, Lanes};
 use rayon::prelude::*;
 
 /// Keys that the tile loop takes at once: scores of 96 x 128 f32 stay in the second-level cache.

@@ -5,12 +5,13 @@
 //! *segments* say which stretch of which set the rows see, and how far behind themselves. *Passes* run one after another; a
 //! row that more than one pass touches gathers what they give, as if all its keys had been in one softmax.
 
-#[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512, Avx512Bf16};
-use super::lanes::{Lanes, Portable};
 use super::pack::{KEYS, Packed};
 use super::tile::{self, Scratch, Set};
-use super::{Attended, Element, Mask, Shape, Strided};
+use super::{Attended, Mask, Shape, Strided};
+use crate::element::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Avx2, Avx512, Avx512Bf16};
+use crate::lanes::{Lanes, Portable};
 use crate::level::Level;
 use rayon::prelude::*;
 use std::ops::Range;

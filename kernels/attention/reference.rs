@@ -1,6 +1,7 @@
 //! The formula, in f64, one row at a time.
 
-use super::{Element, Mask, Program, Shape, Strided};
+use super::{Mask, Program, Shape, Strided};
+use crate::element::Element;
 
 /// See [`super::attend`].
 #[must_use]

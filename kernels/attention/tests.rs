@@ -1,8 +1,8 @@
 //! Every version on every level that this processor has, against the reference.
 
 use super::program::run;
-use super::{Mask, Positions, Precision, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
-use crate::level::Level;
+use super::{Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
+use crate::level::{Level, Precision};
 use proptest::prelude::*;
 
 /// f32 sums of up to a few hundred products of values near 1: a handful of units in the last place of the largest.

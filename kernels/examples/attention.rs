@@ -1,7 +1,9 @@
 //! Times attention: `cargo run --release -p longsight-kernels --example attention`. Checks the answer before it times.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use longsight_kernels::attention::{Element, Mask, Precision, Shape, Strided, attend, reference};
+use longsight_kernels::attention::{Mask, Shape, Strided, attend, reference};
+use longsight_kernels::element::Element;
+use longsight_kernels::level::Precision;
 use std::time::Instant;
 
 /// Runs of which the fastest counts: the machine may be doing other things too.

@@ -2,6 +2,7 @@
 
 use super::{ModelError, Sequence};
 use candle_core::Tensor;
+use longsight_kernels::level::Precision;
 
 /// One layer's attention over the rows being run.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub struct Call<'a> {
     pub first: usize,
     /// What each token is
     pub sequence: &'a Sequence,
+    /// What f32 tensors on a CPU are multiplied in
+    pub products: Precision,
 }
 
 /// Causal attention with scale `1 / sqrt(head_dim)`; heads share keys in groups of `heads / kv_heads`.
@@ -35,6 +38,6 @@ pub struct Dense;
 
 impl Attention for Dense {
     fn attend(&mut self, call: Call<'_>) -> Result<Tensor, ModelError> {
-        crate::layers::attention::causal(call.queries, call.keys, call.values, call.first)
+        crate::layers::attention::causal(call.queries, call.keys, call.values, call.first, call.products)
     }
 }

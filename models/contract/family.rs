@@ -2,21 +2,63 @@
 
 use super::{Attention, Card, Checkpoint, Frame, KvCache, ModelError, Patches, Sequence, VisualTokens};
 use candle_core::{DType, Device, Tensor};
+use longsight_kernels::level::Precision;
 use std::ops::Range;
+
+/// The number format of the computation, whatever the weights are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ComputeDtype {
+    /// 32 bits throughout
+    #[default]
+    F32,
+    /// 16-bit IEEE floats throughout
+    F16,
+    /// 16-bit brain floats: on a CPU in weights and products, with sums and what lies between in f32; elsewhere throughout
+    Bf16,
+}
+
+impl ComputeDtype {
+    /// `f32`, `f16` or `bf16`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
 
 /// How to load.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// The number format of the computation, whatever the weights are stored in
-    pub dtype: DType,
+    /// The number format of the computation
+    pub compute: ComputeDtype,
     /// Where to compute
     pub device: Device,
 }
 
 impl Default for LoadOptions {
-    /// f32 on the CPU, where half formats are slower than f32.
+    /// f32 on the CPU.
     fn default() -> Self {
-        Self { dtype: DType::F32, device: Device::Cpu }
+        Self { compute: ComputeDtype::F32, device: Device::Cpu }
+    }
+}
+
+impl LoadOptions {
+    /// What tensors hold.
+    pub(crate) fn dtype(&self) -> DType {
+        match self.compute {
+            ComputeDtype::Bf16 if self.device.is_cpu() => DType::F32,
+            ComputeDtype::F32 => DType::F32,
+            ComputeDtype::F16 => DType::F16,
+            ComputeDtype::Bf16 => DType::BF16,
+        }
+    }
+
+    /// What f32 tensors on a CPU are multiplied in.
+    pub(crate) fn products(&self) -> Precision {
+        if self.compute == ComputeDtype::Bf16 { Precision::Bf16 } else { Precision::F32 }
     }
 }
 

@@ -20,7 +20,7 @@ pub use attention::{Attention, Call, Dense};
 pub use card::{Card, DTypeName};
 pub use checkpoint::Checkpoint;
 pub use error::ModelError;
-pub use family::{Family, LoadOptions, Logits, PixelBudget, Size, Vlm, Want};
+pub use family::{ComputeDtype, Family, LoadOptions, Logits, PixelBudget, Size, Vlm, Want};
 pub use frame::Frame;
 pub use kv::{GrowingCache, KvCache};
 pub use patches::{FrameRef, Grid, Medium, PatchTime, Patches};

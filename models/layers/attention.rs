@@ -3,20 +3,34 @@
 use crate::ModelError;
 use candle_core::{D, DType, Device, Layout, Storage, Tensor, WithDType};
 use half::{bf16, f16};
-use longsight_kernels::attention::{self as kernel, Element, Mask, Precision, Shape, Strided};
+use longsight_kernels::attention::{self as kernel, Mask, Shape, Strided};
+use longsight_kernels::element::Element;
+use longsight_kernels::level::Precision;
 
 /// Causal attention: `[heads, rows, dim]` against `[kv_heads, keys, dim]`, row `r` sees keys `0..=first + r`. Gives
 /// `[heads, rows, dim]` in the dtype of `q`.
-pub(crate) fn causal(q: &Tensor, k: &Tensor, v: &Tensor, first: usize) -> Result<Tensor, ModelError> {
-    attend(q, k, v, Mask::Causal { first })
+pub(crate) fn causal(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    first: usize,
+    products: Precision,
+) -> Result<Tensor, ModelError> {
+    attend(q, k, v, Mask::Causal { first }, products)
 }
 
 /// Attention inside each of the segments `bounds[i]..bounds[i + 1]` of the rows; all tensors `[heads, rows, dim]`.
-pub(crate) fn segments(q: &Tensor, k: &Tensor, v: &Tensor, bounds: &[usize]) -> Result<Tensor, ModelError> {
-    attend(q, k, v, Mask::Segments(bounds))
+pub(crate) fn segments(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    bounds: &[usize],
+    products: Precision,
+) -> Result<Tensor, ModelError> {
+    attend(q, k, v, Mask::Segments(bounds), products)
 }
 
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask) -> Result<Tensor, ModelError> {
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask, products: Precision) -> Result<Tensor, ModelError> {
     let (heads, rows, dim) = q.dims3()?;
     let (kv_heads, keys, key_dim) = k.dims3()?;
     let fits = k.dims() == v.dims() && dim == key_dim && kv_heads > 0 && heads.is_multiple_of(kv_heads);
@@ -28,19 +42,26 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask) -> Result<Tensor, Mode
         return Err(ModelError::Shape { what: "attention", expected: q.dims().to_vec(), found: k.dims().to_vec() });
     }
     let shape = Shape { heads, kv_heads, rows, keys, dim };
-    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask) } else { composed(q, k, v, shape, mask) }
+    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask, products) } else { composed(q, k, v, shape, mask) }
 }
 
 fn scale(dim: usize) -> f64 {
     (dim as f64).powf(-0.5)
 }
 
-/// Computed in bf16 where that is what the tensors hold, else in f32.
-fn on_cpu(q: &Tensor, k: &Tensor, v: &Tensor, shape: Shape, mask: Mask) -> Result<Tensor, ModelError> {
+/// `products` is for f32 tensors: bf16 ones are multiplied as they are, f16 ones in f32.
+fn on_cpu(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    shape: Shape,
+    mask: Mask,
+    products: Precision,
+) -> Result<Tensor, ModelError> {
     match q.dtype() {
         DType::BF16 => on_elements::<bf16>(q, k, v, shape, mask, Precision::Bf16),
         DType::F16 => on_elements::<f16>(q, k, v, shape, mask, Precision::F32),
-        _ => on_elements::<f32>(q, k, v, shape, mask, Precision::F32),
+        _ => on_elements::<f32>(q, k, v, shape, mask, products),
     }
 }
 
@@ -68,12 +89,16 @@ fn rows_of<T: WithDType>(x: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 fn view<'a, T: WithDType>(storage: &'a Storage, layout: &Layout) -> Result<Strided<'a, T>, ModelError> {
-    let Storage::Cpu(storage) = storage else {
-        return Err(ModelError::Shape { what: "attention storage", expected: vec![], found: vec![] });
-    };
-    let data: &[T] = storage.as_slice()?;
     let stride = layout.stride();
-    Ok(Strided { data: &data[layout.start_offset()..], head: stride[0], row: stride[1] })
+    Ok(Strided { data: slice_of(storage, layout)?, head: stride[0], row: stride[1] })
+}
+
+/// The elements of a tensor on the CPU, from its first on.
+pub(crate) fn slice_of<'a, T: WithDType>(storage: &'a Storage, layout: &Layout) -> Result<&'a [T], ModelError> {
+    let Storage::Cpu(storage) = storage else {
+        return Err(candle_core::Error::Msg("a tensor is not on the CPU".to_owned()).into());
+    };
+    Ok(&storage.as_slice()?[layout.start_offset()..])
 }
 
 /// The same by matrix products over all scores of one block of rows at a time.
@@ -127,15 +152,15 @@ mod tests {
             let difference = (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(difference < 1e-5, "{difference}");
         };
-        near(&on_cpu(&q, &k, &v, shape, mask).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
+        near(&on_cpu(&q, &k, &v, shape, mask, Precision::F32).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
         // Strided views, as a cache and a transposed projection give them.
         let (kv, qt) = (noise((2, 512, 16)), noise((310, 6, 16)));
         let (k, q) = (kv.narrow(1, 0, 310).unwrap(), qt.transpose(0, 1).unwrap());
         let shape = Shape { rows: 310, ..shape };
         let mask = Mask::Causal { first: 0 };
-        near(&on_cpu(&q, &k, &v, shape, mask).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
+        near(&on_cpu(&q, &k, &v, shape, mask, Precision::F32).unwrap(), &composed(&q, &k, &v, shape, mask).unwrap());
         let shape = Shape { kv_heads: 6, keys: 310, ..shape };
         let mask = Mask::Segments(&[0, 100, 130, 310]);
-        near(&on_cpu(&q, &q, &q, shape, mask).unwrap(), &composed(&q, &q, &q, shape, mask).unwrap());
+        near(&on_cpu(&q, &q, &q, shape, mask, Precision::F32).unwrap(), &composed(&q, &q, &q, shape, mask).unwrap());
     }
 }

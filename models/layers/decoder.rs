@@ -8,6 +8,7 @@ use super::rope::{Axes, Rotation};
 use crate::weights::Weights;
 use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
 use candle_core::{DType, Device, Tensor};
+use longsight_kernels::level::Precision;
 use std::ops::Range;
 
 /// The sizes and switches of a language model.
@@ -42,6 +43,7 @@ pub(crate) struct DecoderConfig {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     config: DecoderConfig,
+    products: Precision,
     embed_tokens: Tensor,
     layers: Vec<Layer>,
     norm: Norm,
@@ -53,7 +55,7 @@ impl Decoder {
     pub(crate) fn load(config: DecoderConfig, weights: &Weights, lm_head: &Weights) -> Result<Self, ModelError> {
         let embed_tokens = weights.at("embed_tokens").get(&[config.vocabulary, config.hidden], "weight")?;
         let lm_head = if config.tied {
-            Linear::new(embed_tokens.clone(), None)
+            Linear::new(&embed_tokens, None, weights.products())?
         } else {
             Linear::load(lm_head, config.hidden, config.vocabulary, false)?
         };
@@ -64,6 +66,7 @@ impl Decoder {
             norm: Norm::rms(&weights.at("norm"), config.hidden, config.eps)?,
             embed_tokens,
             lm_head,
+            products: weights.products(),
             config,
         })
     }
@@ -94,7 +97,7 @@ impl Decoder {
         }
         let rotation = self.rotation(sequence, rows.clone(), hidden.dtype(), hidden.device())?;
         let (last, earlier) = self.layers.split_last().ok_or(ModelError::NoVisualTokens)?;
-        let mut run = Run { sequence, rotation, attention, kv, rows: rows.clone() };
+        let mut run = Run { sequence, rotation, attention, kv, rows: rows.clone(), products: self.products };
         for (index, layer) in earlier.iter().enumerate() {
             hidden = layer.forward(&hidden, index, rows.len(), &mut run)?;
             add_deepstack(&hidden, index, &visual, media)?;
@@ -191,6 +194,7 @@ struct Run<'a> {
     attention: &'a mut dyn Attention,
     kv: &'a mut dyn KvCache,
     rows: Range<usize>,
+    products: Precision,
 }
 
 #[derive(Debug)]
@@ -265,7 +269,15 @@ impl Layer {
         }
         let queries = rotation.apply(&queries)?.transpose(0, 1)?;
         let first = run.rows.start + skipped;
-        let call = Call { layer, queries: &queries, keys: &keys, values: &values, first, sequence: run.sequence };
+        let call = Call {
+            layer,
+            queries: &queries,
+            keys: &keys,
+            values: &values,
+            first,
+            sequence: run.sequence,
+            products: run.products,
+        };
         let attended = run.attention.attend(call)?.transpose(0, 1)?.reshape((kept, self.heads * self.head_dim))?;
         let x = (x + self.o_proj.forward(&attended)?)?;
         let normed = self.post_attention_layernorm.forward(&x)?;

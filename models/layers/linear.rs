@@ -1,34 +1,65 @@
-//! `y = x W^T + b` over rows.
+//! `y = x W^T + b` over rows: the kernel for f32 on the CPU, the tensor library's product elsewhere.
 
+use super::attention::slice_of;
 use crate::ModelError;
 use crate::weights::Weights;
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
+use longsight_kernels::level::Precision;
+use longsight_kernels::linear::Packed;
+use std::sync::Arc;
 
-/// A linear layer; `weight` is `[out, in]` as checkpoints store it.
+/// A linear layer; weights are `[out, in]` as checkpoints store them.
 #[derive(Debug, Clone)]
-pub(crate) struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+pub(crate) struct Linear(Weight);
+
+#[derive(Debug, Clone)]
+enum Weight {
+    Packed { weight: Arc<Packed>, bias: Option<Arc<Vec<f32>>> },
+    Tensor { weight: Tensor, bias: Option<Tensor> },
 }
 
 impl Linear {
     /// Loads `weight` and, with `bias`, `bias`.
     pub(crate) fn load(weights: &Weights, input: usize, output: usize, bias: bool) -> Result<Self, ModelError> {
         let bias = if bias { Some(weights.get(&[output], "bias")?) } else { None };
-        Ok(Self { weight: weights.get(&[output, input], "weight")?, bias })
+        Self::new(&weights.get(&[output, input], "weight")?, bias, weights.products())
     }
 
-    /// A layer of weights loaded elsewhere (a tied output head, a flattened convolution).
-    pub(crate) fn new(weight: Tensor, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+    /// A layer of weights `[out, in]` loaded elsewhere (a tied output head, a flattened convolution).
+    pub(crate) fn new(weight: &Tensor, bias: Option<Tensor>, products: Precision) -> Result<Self, ModelError> {
+        let (output, input) = weight.dims2()?;
+        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
+            return Ok(Self(Weight::Tensor { weight: weight.clone(), bias }));
+        }
+        let weight = weight.contiguous()?;
+        let (storage, layout) = weight.storage_and_layout();
+        let packed = Packed::new(&slice_of::<f32>(&storage, layout)?[..output * input], output, input, products);
+        let bias = bias.map(|bias| bias.to_vec1()).transpose()?.map(Arc::new);
+        Ok(Self(Weight::Packed { weight: Arc::new(packed), bias }))
     }
 
     /// `[rows, in]` to `[rows, out]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match &self.0 {
+            Weight::Packed { weight, bias } => {
+                let (rows, input) = x.dims2()?;
+                if input != weight.input() {
+                    let expected = vec![rows, weight.input()];
+                    return Err(ModelError::Shape { what: "linear input", expected, found: vec![rows, input] });
+                }
+                let x = x.contiguous()?;
+                let (storage, layout) = x.storage_and_layout();
+                let x = &slice_of::<f32>(&storage, layout)?[..rows * input];
+                let y = weight.forward(x, bias.as_ref().map(|bias| &bias[..]));
+                Ok(Tensor::from_vec(y, (rows, weight.output()), &Device::Cpu)?)
+            }
+            Weight::Tensor { weight, bias } => {
+                let y = x.matmul(&weight.t()?)?;
+                Ok(match bias {
+                    Some(bias) => y.broadcast_add(bias)?,
+                    None => y,
+                })
+            }
         }
     }
 }

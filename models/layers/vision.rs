@@ -6,6 +6,7 @@ use super::rope::Rotation;
 use crate::weights::Weights;
 use crate::{Grid, ModelError};
 use candle_core::Tensor;
+use longsight_kernels::level::Precision;
 use std::sync::{Mutex, PoisonError};
 
 /// A convolution whose stride is its kernel is a product: `[patches, pixels]` to `[patches, hidden]`.
@@ -18,7 +19,8 @@ pub(crate) fn patch_embed(
     let [channels, temporal, height, width] = kernel;
     let weight = weights.get(&[hidden, channels, temporal, height, width], "weight")?;
     let bias = if bias { Some(weights.get(&[hidden], "bias")?) } else { None };
-    Ok(Linear::new(weight.reshape((hidden, channels * temporal * height * width))?, bias))
+    let weight = weight.reshape((hidden, channels * temporal * height * width))?;
+    Linear::new(&weight, bias, weights.products())
 }
 
 /// Rows and columns of the patches of one temporal patch, in the order of the rows: the `merge` x `merge` patches of
@@ -77,6 +79,7 @@ pub(crate) struct VisionAttention {
     qkv: Linear,
     proj: Linear,
     heads: usize,
+    products: Precision,
 }
 
 impl VisionAttention {
@@ -85,6 +88,7 @@ impl VisionAttention {
             qkv: Linear::load(&weights.at("qkv"), hidden, 3 * hidden, true)?,
             proj: Linear::load(&weights.at("proj"), hidden, hidden, true)?,
             heads,
+            products: weights.products(),
         })
     }
 
@@ -104,8 +108,8 @@ impl VisionAttention {
             rotation.apply_each(&each)?.reshape((patches, self.heads, dim))?.transpose(0, 1)
         };
         let values = qkv.narrow(1, 2, 1)?.squeeze(1)?.transpose(0, 1)?;
-        let attended = segments(&rotated(0)?, &rotated(1)?, &values, bounds)?;
-        Ok(self.proj.forward(&attended.transpose(0, 1)?.reshape((patches, hidden))?)?)
+        let attended = segments(&rotated(0)?, &rotated(1)?, &values, bounds, self.products)?;
+        self.proj.forward(&attended.transpose(0, 1)?.reshape((patches, hidden))?)
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::{Checkpoint, LoadOptions, ModelError};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
+use longsight_kernels::level::Precision;
 use std::sync::Arc;
 
 /// A place among a checkpoint's weights.
@@ -12,6 +13,7 @@ pub(crate) struct Weights {
     files: Arc<MmapedSafetensors>,
     path: String,
     dtype: DType,
+    products: Precision,
     device: Device,
 }
 
@@ -23,7 +25,13 @@ impl Weights {
         // maps live no longer than loading does.
         let files = unsafe { MmapedSafetensors::multi(checkpoint.shards()) }
             .map_err(|source| ModelError::Weight { name: checkpoint.folder().display().to_string(), source })?;
-        Ok(Self { files: Arc::new(files), path: String::new(), dtype: options.dtype, device: options.device.clone() })
+        Ok(Self {
+            files: Arc::new(files),
+            path: String::new(),
+            dtype: options.dtype(),
+            products: options.products(),
+            device: options.device.clone(),
+        })
     }
 
     /// The weights under `name`.
@@ -40,6 +48,11 @@ impl Weights {
     /// The number format that weights are converted to.
     pub(crate) fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// What f32 weights on a CPU are multiplied in.
+    pub(crate) fn products(&self) -> Precision {
+        self.products
     }
 
     /// Where weights are put.

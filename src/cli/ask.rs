@@ -1,5 +1,6 @@
 //! `longsight ask`: questions about a video, answered in words with the spans that the answers rest on.
 
+use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
 use super::time::format_time;
 use super::video::Input;
@@ -54,7 +55,7 @@ pub(super) struct ModelArgs {
     #[arg(long, default_value = "cpu", env = "LONGSIGHT_DEVICE")]
     pub(super) device: Device,
     /// The number format of the computation
-    #[arg(long, default_value = "f32", env = "LONGSIGHT_DTYPE")]
+    #[arg(long, value_enum, default_value_t, env = "LONGSIGHT_DTYPE")]
     pub(super) dtype: Dtype,
 }
 
@@ -65,27 +66,11 @@ pub(super) enum Device {
     Cpu,
 }
 
-/// Number formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Dtype {
-    /// 32 bits: the fastest on a CPU
-    F32,
-    /// 16-bit IEEE
-    F16,
-    /// 16-bit brain floats
-    Bf16,
-}
-
 impl ModelArgs {
     /// How to load.
     pub(super) fn load_options(&self) -> LoadOptions {
         let Device::Cpu = self.device;
-        let dtype = match self.dtype {
-            Dtype::F32 => candle_core::DType::F32,
-            Dtype::F16 => candle_core::DType::F16,
-            Dtype::Bf16 => candle_core::DType::BF16,
-        };
-        LoadOptions { dtype, ..LoadOptions::default() }
+        LoadOptions { compute: self.dtype.into(), ..LoadOptions::default() }
     }
 
     /// Loads the model.

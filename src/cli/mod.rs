@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod completions;
 mod doctor;
+mod dtype;
 mod failure;
 mod frames;
 mod model;
@@ -20,7 +21,6 @@ mod video;
 mod wait;
 
 pub use failure::{Failure, Kind};
-pub use model::ComputeDtype;
 pub use model_dir::resolve;
 pub use schemas::schemas;
 pub use time::parse_time;

@@ -1,11 +1,11 @@
 //! `longsight model`: what can be run here, what a checkpoint is, and whether it computes what it should.
 
+use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
 use super::model_dir::{self, BUNDLED};
 use super::{Context, output};
 use crate::verify::{self, LogitDifference, PixelDifference, Report, TensorDifference, VerifyError};
-use candle_core::DType;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use longsight_models::{Card, Checkpoint, ModelError, family_of};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -37,36 +37,13 @@ enum Action {
         dir: PathBuf,
         /// Number format of the computation
         #[arg(long, value_enum, default_value_t)]
-        dtype: ComputeDtype,
+        dtype: Dtype,
     },
     /// Say how to download a model: this build has no network code
     Pull {
         /// Hub id
         id: String,
     },
-}
-
-/// Number formats that a model can be computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ComputeDtype {
-    /// 32 bits; the fastest on CPUs
-    #[default]
-    F32,
-    /// 16-bit IEEE floats
-    F16,
-    /// 16-bit brain floats
-    Bf16,
-}
-
-impl From<ComputeDtype> for DType {
-    fn from(dtype: ComputeDtype) -> Self {
-        match dtype {
-            ComputeDtype::F32 => Self::F32,
-            ComputeDtype::F16 => Self::F16,
-            ComputeDtype::Bf16 => Self::BF16,
-        }
-    }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
@@ -181,7 +158,7 @@ fn info(model: &str, context: &Context) -> Result {
     Ok(())
 }
 
-fn check(dir: &Path, dtype: ComputeDtype, context: &Context) -> Result {
+fn check(dir: &Path, dtype: Dtype, context: &Context) -> Result {
     if !dir.is_dir() {
         return Err(Failure::new(Kind::Model, format!("{}: no such folder", dir.display())));
     }

@@ -37,7 +37,7 @@ impl Model {
             id: id.to_owned(),
             revision: revision(&checkpoint),
             family: family.name().to_owned(),
-            dtype: format!("{:?}", options.dtype).to_lowercase(),
+            dtype: options.compute.name().to_owned(),
         };
         Ok(Self { vlm, prompter, facts })
     }

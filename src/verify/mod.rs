@@ -12,8 +12,7 @@ pub use compare::{Equal, LogitDifference, PixelDifference, TensorDifference};
 pub use replay::verify;
 
 use crate::prompt::PromptError;
-use candle_core::DType;
-use longsight_models::ModelError;
+use longsight_models::{ComputeDtype, ModelError};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -85,11 +84,11 @@ pub const ROUNDED_PIXELS: f64 = 0.05;
 impl Tolerance {
     /// In f32 nothing but the order of additions differs; half formats keep 11 (f16) or 8 (bf16) bits at every step.
     #[must_use]
-    pub fn of(dtype: DType) -> Self {
-        match dtype {
-            DType::BF16 => Self { network: 0.1, end_to_end: 0.15, generated: false },
-            DType::F16 => Self { network: 0.02, end_to_end: 0.05, generated: false },
-            _ => Self { network: 1e-3, end_to_end: 0.03, generated: true },
+    pub fn of(compute: ComputeDtype) -> Self {
+        match compute {
+            ComputeDtype::Bf16 => Self { network: 0.1, end_to_end: 0.15, generated: false },
+            ComputeDtype::F16 => Self { network: 0.02, end_to_end: 0.05, generated: false },
+            ComputeDtype::F32 => Self { network: 1e-3, end_to_end: 0.03, generated: true },
         }
     }
 }

@@ -7,21 +7,21 @@ use crate::generate::PREFILL_ROWS;
 use crate::prompt::Prompter;
 use candle_core::{D, DType, Tensor};
 use longsight_models::{
-    Checkpoint, Dense, GrowingCache, LoadOptions, Medium, ModelError, Patches, Sequence, Size, VisualTokens, Vlm, Want,
-    family_of,
+    Checkpoint, ComputeDtype, Dense, GrowingCache, LoadOptions, Medium, ModelError, Patches, Sequence, Size,
+    VisualTokens, Vlm, Want, family_of,
 };
 use std::path::Path;
 
-/// Loads the checkpoint in `folder` and replays the reference beside it, computing in `dtype`.
+/// Loads the checkpoint in `folder` and replays the reference beside it, computing in `compute`.
 ///
 /// # Errors
 /// When either cannot be read. Differences are no error: they are in the report.
-pub fn verify(folder: &Path, dtype: DType) -> Result<Report, VerifyError> {
+pub fn verify(folder: &Path, compute: ComputeDtype) -> Result<Report, VerifyError> {
     let checkpoint = Checkpoint::open(folder)?;
     let family = family_of(&checkpoint)?;
     let reference = Reference::open(folder)?;
     let prompter = Prompter::open(&checkpoint)?;
-    let model = family.load(&checkpoint, &LoadOptions { dtype, ..LoadOptions::default() })?;
+    let model = family.load(&checkpoint, &LoadOptions { compute, ..LoadOptions::default() })?;
     let model = &*model;
 
     let own = own_patches(model, &reference)?;
@@ -60,7 +60,7 @@ pub fn verify(folder: &Path, dtype: DType) -> Result<Report, VerifyError> {
     let mut report = Report {
         schema: "longsight.verify/1",
         family: family.name(),
-        dtype: dtype.as_str(),
+        dtype: compute.name(),
         input_ids: Equal { equal: ids == expected_ids },
         position_ids,
         pixel_values,
@@ -71,7 +71,7 @@ pub fn verify(folder: &Path, dtype: DType) -> Result<Report, VerifyError> {
         generated_ids,
         pass: false,
     };
-    report.pass = passes(&report, Tolerance::of(dtype));
+    report.pass = passes(&report, Tolerance::of(compute));
     Ok(report)
 }
 

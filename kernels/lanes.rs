@@ -1,20 +1,20 @@
-//! Sixteen numbers at a time, on each processor level: what the tile loop is written in.
+//! Sixteen numbers at a time, on each processor level: what products and softmax are written in.
 //!
-//! Every method is `inline(always)` and is only reached from a function that is compiled for the level (`tile.rs`), so
-//! that all of it becomes that level's instructions.
+//! Every method is `inline(always)` and is only reached from a function that is compiled for the level, so that all of it
+//! becomes that level's instructions.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 /// Lanes of a [`Lanes::V`].
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// A processor level and the format in which it multiplies.
 ///
 /// # Safety
 /// All methods: the processor has the level's instructions, and pointers are valid for what is read or written there:
 /// 16 f32, 16 steps of columns, one step of a row, 16 weights.
-pub(super) unsafe trait Lanes: Copy + Send + Sync + 'static {
+pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     /// What products are made of
     type Elem: Copy + Default + Send + Sync;
     /// Sixteen sums
@@ -98,7 +98,7 @@ fn power(n: f32) -> f32 {
 
 /// Plain loops over arrays.
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+pub(crate) struct Portable;
 
 // SAFETY: reads and writes what the trait says, with no special instructions.
 unsafe impl Lanes for Portable {
@@ -188,7 +188,7 @@ unsafe impl Lanes for Portable {
 /// Two halves of eight.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx2;
+pub(crate) struct Avx2;
 
 #[cfg(target_arch = "x86_64")]
 // SAFETY: reads and writes what the trait says; AVX2 and FMA are the caller's to have.
@@ -350,7 +350,7 @@ macro_rules! avx512_sums {
 /// One register of f32.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512;
+pub(crate) struct Avx512;
 
 #[cfg(target_arch = "x86_64")]
 // SAFETY: reads and writes what the trait says; AVX-512F is the caller's to have.
@@ -390,7 +390,7 @@ unsafe impl Lanes for Avx512 {
 /// Pairs of bf16 against pairs of bf16, summed in f32.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512Bf16;
+pub(crate) struct Avx512Bf16;
 
 #[cfg(target_arch = "x86_64")]
 // SAFETY: reads and writes what the trait says; AVX-512F and AVX512-BF16 are the caller's to have.

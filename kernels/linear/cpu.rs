@@ -1,0 +1,155 @@
+//! Blocks of rows against panels of 64 columns, a stretch of the inner dimension at a time.
+
+use super::{Packed, Panels};
+use crate::element::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{Avx2, Avx512, Avx512Bf16};
+use crate::lanes::{Lanes, Portable};
+use crate::level::Level;
+use crate::product::product;
+use rayon::prelude::*;
+
+/// Columns of a panel.
+const PANEL: usize = 64;
+/// Rows that meet a panel before the next is fetched: weights are read from memory once for so many rows.
+const ROWS: usize = 256;
+/// Steps of the inner dimension taken at once: 64 columns of them fill two thirds of the first-level cache.
+const STEPS: usize = 128;
+
+pub(super) fn pack<T: Element>(level: Level, weights: &[T], output: usize, input: usize) -> Panels {
+    match level {
+        Level::Portable | Level::Avx2 | Level::Avx512 => Panels::F32(panels::<Portable, T>(weights, output, input)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Bf16 => Panels::Bf16(panels::<Avx512Bf16, T>(weights, output, input)),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx512Bf16 => Panels::F32(panels::<Portable, T>(weights, output, input)),
+    }
+}
+
+fn panels<L: Lanes, T: Element>(weights: &[T], output: usize, input: usize) -> Vec<L::Elem> {
+    let len = input.div_ceil(L::STEP) * L::STEP * PANEL;
+    let mut panels = vec![L::Elem::default(); output.div_ceil(PANEL) * len];
+    if len > 0 {
+        panels.par_chunks_mut(len).zip(weights.par_chunks(PANEL * input)).for_each(|(panel, columns)| {
+            for (at, column) in columns.chunks(input).enumerate() {
+                for (i, &weight) in column.iter().enumerate() {
+                    panel[(i / L::STEP * PANEL + at) * L::STEP + i % L::STEP] = L::elem(weight.to_f32());
+                }
+            }
+        });
+    }
+    panels
+}
+
+pub(super) fn forward<T: Element>(packed: &Packed, x: &[T], bias: Option<&[f32]>) -> Vec<f32> {
+    match (&packed.panels, packed.level) {
+        #[cfg(target_arch = "x86_64")]
+        (Panels::Bf16(panels), _) => run::<Avx512Bf16, T>(packed, panels, x, bias),
+        #[cfg(target_arch = "x86_64")]
+        (Panels::F32(panels), Level::Avx512 | Level::Avx512Bf16) => run::<Avx512, T>(packed, panels, x, bias),
+        #[cfg(target_arch = "x86_64")]
+        (Panels::F32(panels), Level::Avx2) => run::<Avx2, T>(packed, panels, x, bias),
+        (Panels::F32(panels), _) => run::<Portable, T>(packed, panels, x, bias),
+        #[cfg(not(target_arch = "x86_64"))]
+        (Panels::Bf16(_), _) => unreachable!("packed for a level that this processor does not have"),
+    }
+}
+
+/// Where the blocks' results go.
+struct Out(*mut f32);
+
+// SAFETY: every block writes its own rows and columns of a buffer that outlives the run.
+unsafe impl Sync for Out {}
+
+fn run<L: Lanes, T: Element>(packed: &Packed, panels: &[L::Elem], x: &[T], bias: Option<&[f32]>) -> Vec<f32> {
+    let (input, output) = (packed.input, packed.output);
+    let rows = x.len() / input;
+    let steps = input.div_ceil(L::STEP);
+    let row_len = steps * L::STEP;
+    let mut left = vec![L::Elem::default(); rows * row_len];
+    left.par_chunks_mut(row_len).zip(x.par_chunks(input)).with_min_len(16).for_each(|(to, from)| {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = L::elem(from.to_f32()));
+    });
+    let mut out = vec![0.0; rows * output];
+    let (blocks, columns) = (rows.div_ceil(ROWS), output.div_ceil(PANEL));
+    let to = Out(out.as_mut_ptr());
+    (0..blocks * columns).into_par_iter().for_each_init(Vec::new, |sums: &mut Vec<f32>, task| {
+        let to = &to;
+        let (block, panel) = (task / columns, task % columns);
+        let (first, count) = (block * ROWS, ROWS.min(rows - block * ROWS));
+        sums.clear();
+        sums.resize(count * PANEL, 0.0);
+        let right = &panels[panel * steps * L::STEP * PANEL..][..steps * L::STEP * PANEL];
+        multiply::<L>(packed.level, &left[first * row_len..(first + count) * row_len], right, steps, sums);
+        let width = PANEL.min(output - panel * PANEL);
+        for (row, sums) in sums.chunks(PANEL).enumerate() {
+            // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this task's.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.0.add((first + row) * output + panel * PANEL), width) };
+            match bias {
+                Some(bias) => {
+                    let bias = &bias[panel * PANEL..];
+                    to.iter_mut().zip(sums).zip(bias).for_each(|((to, sum), bias)| *to = sum + bias);
+                }
+                None => to.copy_from_slice(&sums[..width]),
+            }
+        }
+    });
+    out
+}
+
+/// `sums += left x right` for rows of `steps` steps against one panel.
+fn multiply<L: Lanes>(level: Level, left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+    // SAFETY: the level was detected, so the processor has the instructions that each function is compiled to.
+    unsafe {
+        match level {
+            Level::Portable => portable::<L>(left, right, steps, sums),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::<L>(left, right, steps, sums),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::<L>(left, right, steps, sums),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => avx512_bf16::<L>(left, right, steps, sums),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => portable::<L>(left, right, steps, sums),
+        }
+    }
+}
+
+macro_rules! compiled_for {
+    ($name:ident $(, $features:literal)?) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name<L: Lanes>(left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+            // SAFETY: the caller's.
+            unsafe { stretches::<L>(left, right, steps, sums) }
+        }
+    };
+}
+compiled_for!(portable);
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx512, "avx512f");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx512_bf16, "avx512f,avx512bf16");
+
+/// # Safety
+/// The processor has the instructions of `L`.
+#[inline(always)]
+unsafe fn stretches<L: Lanes>(left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+    let (rows, row_len) = (sums.len() / PANEL, steps * L::STEP);
+    assert!(left.len() == rows * row_len && right.len() == row_len * PANEL, "operands of another size");
+    let mut at = 0;
+    while at < steps {
+        let count = STEPS.min(steps - at);
+        // SAFETY: the assertion: `count` steps from `at` on lie inside every row of `left` and inside `right`.
+        unsafe {
+            product::<L, true>(
+                (rows, PANEL, count),
+                (left.as_ptr().add(at * L::STEP), row_len),
+                (right.as_ptr().add(at * PANEL * L::STEP), PANEL),
+                (sums.as_mut_ptr(), PANEL),
+            );
+        }
+        at += count;
+    }
+}

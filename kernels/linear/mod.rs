@@ -1,0 +1,88 @@
+//! Linear layers: `y[r, o] = sum_i x[r, i] w[o, i] + b[o]`, weights `[out, in]` as checkpoints store them.
+//!
+//! Comes in: weights once, packed at load; rows of f32. Goes out: rows of f32. With [`Precision::Bf16`] weights take half
+//! the memory and rows are rounded to bf16 on their way into the products, which are summed in f32.
+//!
+//! The ladder is printed by `cargo run --release -p longsight-kernels --example linear`.
+
+mod cpu;
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::element::Element;
+use crate::level::{Level, Precision};
+
+/// The weights of a linear layer in the order in which products read them.
+#[derive(Clone)]
+pub struct Packed {
+    panels: Panels,
+    level: Level,
+    input: usize,
+    output: usize,
+}
+
+/// Panels of 64 output columns, `[in / step][64][step]`.
+#[derive(Clone)]
+enum Panels {
+    F32(Vec<f32>),
+    Bf16(Vec<u16>),
+}
+
+impl Packed {
+    /// Packs `[output, input]` weights for this processor.
+    ///
+    /// # Panics
+    /// When there are not `output * input` weights.
+    #[must_use]
+    pub fn new<T: Element>(weights: &[T], output: usize, input: usize, precision: Precision) -> Self {
+        Self::at(precision.level(Level::detected()), weights, output, input)
+    }
+
+    fn at<T: Element>(level: Level, weights: &[T], output: usize, input: usize) -> Self {
+        assert_eq!(weights.len(), output * input, "weights of {output} x {input}");
+        Self { panels: cpu::pack(level, weights, output, input), level, input, output }
+    }
+
+    /// Columns of the input.
+    #[must_use]
+    pub fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Columns of the output.
+    #[must_use]
+    pub fn output(&self) -> usize {
+        self.output
+    }
+
+    /// Bytes that the packed weights take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.panels {
+            Panels::F32(panels) => panels.len() * 4,
+            Panels::Bf16(panels) => panels.len() * 2,
+        }
+    }
+
+    /// `[rows, input]` to `[rows, output]`.
+    ///
+    /// # Panics
+    /// When `x` is not whole rows, or the bias is not one value for each output column.
+    #[must_use]
+    pub fn forward<T: Element>(&self, x: &[T], bias: Option<&[f32]>) -> Vec<f32> {
+        assert!(self.input > 0 && x.len().is_multiple_of(self.input), "{} values in rows of {}", x.len(), self.input);
+        assert!(bias.is_none_or(|bias| bias.len() == self.output), "a bias for {} columns", self.output);
+        cpu::forward(self, x, bias)
+    }
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packed")
+            .field("input", &self.input)
+            .field("output", &self.output)
+            .field("level", &self.level)
+            .finish()
+    }
+}

@@ -1,0 +1,66 @@
+//! Every level that this processor has, against the reference.
+
+use super::{Packed, reference};
+use crate::level::{Level, Precision};
+use proptest::prelude::*;
+
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Inputs are bf16 numbers, so that both precisions multiply the same; what is left is the order of the sums.
+fn compare(rows: usize, input: usize, output: usize, bias: bool, seed: u64) {
+    let short = |len: usize, seed: u64| -> Vec<f32> {
+        noise(len, seed).into_iter().map(|x| half::bf16::from_f32(x).to_f32()).collect()
+    };
+    let (x, w, b) = (short(rows * input, seed), short(output * input, seed + 1), noise(output, seed + 2));
+    let bias = bias.then_some(&b[..]);
+    let want = reference::forward(&x, &w, input, bias);
+    for level in Level::available() {
+        let got = Packed::at(level, &w, output, input).forward(&x, bias);
+        assert_eq!(got.len(), want.len());
+        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+            let near = (got - want).abs() <= 3e-6 * (1.0 + input as f32).sqrt() * 4.0;
+            assert!(near, "{level:?} {rows} x {input} x {output}: element {i} is {got}, should be {want}");
+        }
+    }
+}
+
+#[test]
+fn odd_sizes_agree_with_the_reference() {
+    for (rows, input, output) in
+        [(1, 1, 1), (1, 64, 64), (7, 3, 65), (13, 257, 63), (300, 31, 130), (5, 513, 17), (0, 8, 8), (2, 300, 1)]
+    {
+        compare(rows, input, output, rows % 2 == 1, 5);
+    }
+}
+
+#[test]
+fn bf16_weights_take_half_the_memory_where_they_are_multiplied() {
+    let weights = noise(128 * 256, 3);
+    let [wide, short] = [Precision::F32, Precision::Bf16].map(|precision| Packed::new(&weights, 128, 256, precision));
+    assert_eq!(wide.bytes(), 4 * weights.len());
+    let halved = if Level::detected() == Level::Avx512Bf16 { 2 } else { 1 };
+    assert_eq!(short.bytes() * halved, wide.bytes());
+}
+
+#[test]
+#[should_panic(expected = "in rows of")]
+fn broken_rows_are_refused() {
+    let _ = Packed::new(&[1.0f32; 12], 3, 4, Precision::F32).forward(&[1.0f32; 6], None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_size_agrees_with_the_reference(rows in 0usize..40, input in 1usize..300, output in 1usize..200, bias: bool, seed in 0u64..1000) {
+        compare(rows, input, output, bias, seed);
+    }
+}
