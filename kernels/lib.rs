@@ -9,3 +9,4 @@ mod lanes;
 pub mod level;
 pub mod linear;
 mod product;
+pub mod yuv;

@@ -1,8 +1,9 @@
 //! What was seen and what was not.
 
 use super::error::{Warning, WarningKind};
+use super::info::VideoInfo;
 use super::limits::MAX_WARNINGS;
-use super::walk::Walk;
+use super::walk::Walked;
 use longsight_models::{Span, Timestamp};
 
 /// Pictures that end this much before the header's time are worth a warning: containers round, and count the audio.
@@ -55,12 +56,12 @@ impl DecodeReport {
         self.warnings.push(Warning { after_s: Some(after.seconds()), kind, count: 1 });
     }
 
-    /// Closes the books; a walk that came to the end of the file says where that was.
-    pub(super) fn finish(mut self, walk: &Walk) -> Self {
-        let info = walk.info();
-        self.frames_decoded = walk.decoded();
-        self.warnings.extend(walk.warnings());
-        if let Some(end) = walk.end_s() {
+    /// Closes the books over all walks; one that came to the end of the file says where that was.
+    pub(super) fn finish(mut self, info: &VideoInfo, walks: Vec<Walked>) -> Self {
+        self.frames_decoded = walks.iter().map(|walked| walked.decoded).sum();
+        let end_s = walks.iter().filter_map(|walked| walked.end_s).reduce(f64::max);
+        self.warnings.extend(walks.into_iter().flat_map(|walked| walked.warnings));
+        if let Some(end) = end_s {
             let header = info.end_s().unwrap_or(end);
             let asked = self.coverage.end.min(header);
             if !info.duration_is_guess && header - end > EARLY_S && asked > end + EARLY_S {

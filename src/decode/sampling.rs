@@ -2,6 +2,7 @@
 
 use super::info::VideoInfo;
 use longsight_models::Span;
+use std::ops::Range;
 
 /// Two times closer than this are the same: below any container's tick, above the rounding of sums.
 pub(super) const EPSILON_S: f64 = 1e-6;
@@ -37,8 +38,8 @@ pub(super) enum Picks {
     Every,
     /// Every key frame of the range
     Keys,
-    /// `from + k * step` for `k` in `next..count`
-    Grid { from: f64, step: f64, next: u64, count: u64 },
+    /// `from + k * step` for `k` from `next` on in `runs`, which ascend
+    Grid { from: f64, step: f64, next: u64, runs: Vec<Range<u64>> },
     /// Sorted times, those before `next` done
     List { times: Vec<f64>, next: usize },
 }
@@ -65,13 +66,13 @@ impl Sampling {
                 Some(fps) => {
                     let whole = (span.duration() * fps - EPSILON_S).ceil().max(1.0) as u64;
                     let count = whole.min(max_frames.unwrap_or(u64::MAX));
-                    Picks::Grid { from: span.start, step: 1.0 / fps, next: 0, count }
+                    Picks::grid(span.start, 1.0 / fps, count)
                 }
                 None => Picks::Every,
             },
             Self::Uniform { count } => {
                 let part = span.duration() / count as f64;
-                Picks::Grid { from: span.start + part / 2.0, step: part, next: 0, count }
+                Picks::grid(span.start + part / 2.0, part, count)
             }
             Self::Times(ref times) => {
                 let mut times = times.clone();
@@ -84,11 +85,34 @@ impl Sampling {
 }
 
 impl Picks {
+    /// `from + k * step` for `k` in `0..count`.
+    fn grid(from: f64, step: f64, count: u64) -> Self {
+        Self::Grid { from, step, next: 0, runs: vec![0..count] }
+    }
+
+    /// A grid dealt out to `hands` walks: at each of `joints` (seconds, ascending) the next one takes over, round and round.
+    /// `None` where this is no grid, or not every hand would get something.
+    pub(super) fn deal(&self, joints: &[f64], hands: usize) -> Option<Vec<Self>> {
+        let Self::Grid { from, step, next, ref runs } = *self else { return None };
+        let end = runs.last()?.end;
+        let first_at = |time: &f64| (((time - from - EPSILON_S) / step).ceil().max(0.0) as u64).clamp(next, end);
+        let mut borders = vec![next];
+        borders.extend(joints.iter().map(first_at));
+        borders.push(end);
+        let mut dealt = vec![Vec::new(); hands];
+        let stretches = borders.windows(2).filter(|pair| pair[0] < pair[1]);
+        for (place, pair) in stretches.enumerate() {
+            dealt[place % hands].push(pair[0]..pair[1]);
+        }
+        let hand = |runs: Vec<Range<u64>>| Some(Self::Grid { from, step, next: runs.first()?.start, runs });
+        dealt.into_iter().map(hand).collect()
+    }
+
     /// The next time that has no frame yet; `None` when every frame is wanted, or no more.
     pub(super) fn next_time(&self) -> Option<f64> {
         match *self {
             Self::Every | Self::Keys => None,
-            Self::Grid { from, step, next, count } => (next < count).then_some(from + next as f64 * step),
+            Self::Grid { from, step, next, ref runs } => member(runs, next).map(|k| from + k as f64 * step),
             Self::List { ref times, next } => times.get(next).copied(),
         }
     }
@@ -102,11 +126,11 @@ impl Picks {
     pub(super) fn may_want(&self, start: f64, end: f64) -> bool {
         match *self {
             Self::Every | Self::Keys => true,
-            Self::Grid { from, step, next, count } => {
+            Self::Grid { from, step, next, ref runs } => {
                 // The first time of a range may yet go to the first frame inside it: see `Walk::belongs_to_next`.
                 let first = next == 0 && end > from && start < from + step + EPSILON_S;
                 let k = ((start - from - EPSILON_S) / step).ceil().max(0.0);
-                first || (k < count as f64 && from + k * step < end + EPSILON_S)
+                first || member(runs, k as u64).is_some_and(|k| from + k as f64 * step < end + EPSILON_S)
             }
             Self::List { ref times, .. } => {
                 let at = times.partition_point(|&time| time < start - EPSILON_S);
@@ -122,9 +146,10 @@ impl Picks {
             any = true;
             match self {
                 Self::Every | Self::Keys => break,
-                Self::Grid { from, step, next, count } => {
-                    let behind = ((end - EPSILON_S - *from) / *step).ceil();
-                    *next = (behind as u64).clamp(*next + 1, *count);
+                Self::Grid { from, step, next, runs } => {
+                    let behind = ((end - EPSILON_S - *from) / *step).ceil() as u64;
+                    let taken = member(runs, *next).unwrap_or(*next);
+                    *next = behind.max(taken + 1);
                 }
                 Self::List { next, .. } => *next += 1,
             }
@@ -135,10 +160,19 @@ impl Picks {
     /// The time after the next.
     pub(super) fn time_after_next(&self) -> Option<f64> {
         match *self {
-            Self::Grid { from, step, next, count } => (next + 1 < count).then_some(from + (next + 1) as f64 * step),
+            Self::Grid { from, step, next, ref runs } => {
+                let after = member(runs, next).and_then(|k| member(runs, k + 1));
+                after.map(|k| from + k as f64 * step)
+            }
             _ => None,
         }
     }
+}
+
+/// The first number from `k` on that lies in one of the ascending `runs`.
+fn member(runs: &[Range<u64>], k: u64) -> Option<u64> {
+    let run = runs.get(runs.partition_point(|run| run.end <= k))?;
+    Some(run.start.max(k))
 }
 
 #[cfg(test)]
@@ -146,7 +180,30 @@ mod tests {
     use super::*;
 
     fn grid(from: f64, step: f64, count: u64) -> Picks {
-        Picks::Grid { from, step, next: 0, count }
+        Picks::grid(from, step, count)
+    }
+
+    #[test]
+    fn a_dealt_grid_is_the_same_grid() {
+        let picks = grid(0.25, 0.5, 40);
+        let hands = picks.deal(&[3.0, 3.1, 7.25, 15.0], 3).unwrap();
+        let mut times = Vec::new();
+        for mut hand in hands {
+            while let Some(time) = hand.next_time() {
+                assert!(hand.may_want(time - 0.01, time + 0.01));
+                assert_eq!(hand.time_after_next().is_none(), {
+                    let mut rest = hand.clone();
+                    rest.take_before(time + 0.01);
+                    rest.is_done()
+                });
+                times.push(time);
+                assert!(hand.take_before(time + 0.01));
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        assert_eq!(times, (0..40).map(|k| 0.25 + f64::from(k) * 0.5).collect::<Vec<_>>());
+        assert_eq!(picks.deal(&[99.0], 2), None, "nothing left for the second");
+        assert_eq!(Picks::Every.deal(&[1.0], 2), None);
     }
 
     #[test]

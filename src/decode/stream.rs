@@ -2,11 +2,12 @@
 
 use super::convert::{Converter, Size, Unconvertible};
 use super::error::{DecodeError, WarningKind};
+use super::info::VideoInfo;
 use super::limits::Limits;
 use super::open::{self, Video};
 use super::report::DecodeReport;
-use super::sampling::Sampling;
-use super::walk::{Picked, Walk};
+use super::sampling::{Picks, Sampling};
+use super::walk::{Picked, Walk, Walked};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use longsight_models::{Frame, Span, Timestamp};
 use std::path::{Path, PathBuf};
@@ -63,10 +64,11 @@ pub fn stream_opened(video: Video, request: &Request) -> Result<FrameStream, Dec
     let stall_timeout = video.limits.stall_timeout;
     let (sender, frames) = bounded(FRAMES_IN_FLIGHT);
     let progress = Arc::new(AtomicU64::new(0));
-    let work = Work::new(video, request, Arc::clone(&progress))?;
+    let plan = Plan::new(video.info(), request);
+    let walks = plan.walks(video, &progress)?;
     let thread = std::thread::Builder::new()
         .name("decode".to_owned())
-        .spawn(move || work.run(&sender))
+        .spawn(move || run(&plan, walks, &sender))
         .map_err(|source| DecodeError::Unreadable { path: path.clone(), source })?;
     Ok(FrameStream { path, frames: Some(frames), thread: Some(thread), cancel, progress, stall_timeout, stuck: false })
 }
@@ -89,14 +91,16 @@ pub struct FrameFacts {
 /// # Errors
 /// When decoding stops before its end, or gives no frame at all.
 pub fn list(video: Video, request: &Request) -> Result<(Vec<FrameFacts>, DecodeReport), DecodeError> {
-    let mut work = Work::new(video, request, Arc::default())?;
+    let plan = Plan::new(video.info(), request);
+    let (info, converter, mut report) = (video.info().clone(), plan.converter(), plan.report());
+    let mut walk = plan.walk(video, plan.picks.clone(), Arc::default())?;
     let mut frames = Vec::new();
-    while let Some(picked) = work.walk.next()? {
-        let (width, height) = work.converter.displayed_size(&picked.frame);
-        work.report.see(picked.time);
+    while let Some(picked) = walk.next()? {
+        let (width, height) = converter.displayed_size(&picked.frame);
+        report.see(picked.time);
         frames.push(FrameFacts { index: picked.index, time: picked.time, width, height });
     }
-    Ok((frames, work.report.finish(&work.walk)))
+    Ok((frames, report.finish(&info, vec![walk.walked()])))
 }
 
 /// Frames on their way; an iterator. Dropping it ends the decoding.
@@ -173,61 +177,169 @@ impl Drop for FrameStream {
     }
 }
 
-/// What the decoding thread owns.
-struct Work {
-    walk: Walk,
-    converter: Converter,
-    report: DecodeReport,
+/// A request against a video.
+struct Plan {
+    info: VideoInfo,
+    /// What was asked for; infinite where it was left open
+    asked: Span,
+    /// What of it the video holds
+    covered: Span,
+    picks: Picks,
+    max_frames: u64,
+    size: Size,
 }
 
-impl Work {
-    fn new(video: Video, request: &Request, progress: Arc<AtomicU64>) -> Result<Self, DecodeError> {
-        let info = video.info();
+impl Plan {
+    fn new(info: &VideoInfo, request: &Request) -> Self {
         let asked = Span { start: request.from.unwrap_or(f64::NEG_INFINITY), end: request.to.unwrap_or(f64::INFINITY) };
         let covered = info.clip(asked);
-        let picks = request.sampling.resolve(covered, info);
         let max_frames = match request.sampling {
             Sampling::Fps { max_frames, .. } => max_frames.unwrap_or(u64::MAX),
             _ => u64::MAX,
         };
-        let (converter, report) = (Converter::new(request.size, info), DecodeReport::new(covered));
-        Ok(Self { walk: Walk::new(video, picks, asked, max_frames, progress)?, converter, report })
+        let picks = request.sampling.resolve(covered, info);
+        Self { info: info.clone(), asked, covered, picks, max_frames, size: request.size }
     }
 
-    /// Decodes here and makes pictures on a second thread: one frame's picture takes as long as decoding several.
-    fn run(mut self, frames: &Sender<Frame>) -> Result<DecodeReport, DecodeError> {
-        let (sender, picked) = bounded(FRAMES_IN_FLIGHT);
-        let (walk, converter, report) = (&mut self.walk, &mut self.converter, &mut self.report);
-        std::thread::scope(|scope| {
-            scope.spawn(move || make_pictures(&picked, converter, report, frames));
-            while let Some(frame) = walk.next()? {
-                // Nobody takes pictures any more.
-                if sender.send(frame).is_err() {
-                    break;
-                }
-            }
-            drop(sender);
-            Ok(())
-        })?;
-        Ok(self.report.finish(&self.walk))
+    fn walk(&self, video: Video, picks: Picks, progress: Arc<AtomicU64>) -> Result<Walk, DecodeError> {
+        Walk::new(video, picks, self.asked, self.max_frames, progress)
+    }
+
+    fn converter(&self) -> Converter {
+        Converter::new(self.size, &self.info)
+    }
+
+    fn report(&self) -> DecodeReport {
+        DecodeReport::new(self.covered)
+    }
+
+    /// Bytes of a picture, as far as the header knows.
+    fn picture_bytes(&self) -> usize {
+        let (width, height) = self.size.of(self.info.width, self.info.height);
+        (width as usize).saturating_mul(height as usize).saturating_mul(3).max(1)
+    }
+
+    /// The walks: one for each core where the container says without further reading where to part, else one, with a
+    /// decoder that has all cores. Parting is better: a decoder's own threads wait for each other's rows.
+    fn walks(&self, mut video: Video, progress: &Arc<AtomicU64>) -> Result<Vec<Walk>, DecodeError> {
+        let (cores, limits) = (video.limits.cores(), video.limits);
+        let joints = if self.parts(&video) { self.joints(&mut video) } else { Vec::new() };
+        let Some(hands) = self.picks.deal(&joints, cores).filter(|_| cores > 1) else {
+            return Ok(vec![self.walk(video, self.picks.clone(), Arc::clone(progress))?]);
+        };
+        let (path, cancel) = (video.path().to_path_buf(), video.cancel());
+        drop(video);
+        let open = |picks| {
+            let video = open::open_cancellable(&path, &limits.with_threads(1), Arc::clone(&cancel))?;
+            self.walk(video, picks, Arc::clone(progress))
+        };
+        hands.into_iter().map(open).collect()
+    }
+
+    /// Whether side by side is worth it: an index at hand, and times so close that everything has to be decoded anyway.
+    fn parts(&self, video: &Video) -> bool {
+        let dense = matches!(self.picks, Picks::Grid { step, .. } if step < DENSE_S);
+        dense && self.info.format.starts_with("mov") && video.limits.cores() > 1
+    }
+
+    /// Seconds of key frames near the borders of equal parts, each about as long as what a walk may have waiting.
+    fn joints(&self, video: &mut Video) -> Vec<f64> {
+        let Picks::Grid { step, .. } = self.picks else { return Vec::new() };
+        let part_s = (waiting(self.picture_bytes(), video.limits.cores()) as f64 * step).max(MIN_PART_S);
+        let parts = (self.covered.duration() / part_s).clamp(1.0, MAX_PARTS) as usize;
+        let base = self.info.time_base;
+        let joints = video.joints(self.covered, parts.max(video.limits.cores()));
+        joints.into_iter().map(|joint| Timestamp { pts: joint.pts(), base }.seconds()).collect()
     }
 }
 
-fn make_pictures(
-    picked: &Receiver<Picked>,
-    converter: &mut Converter,
-    report: &mut DecodeReport,
-    frames: &Sender<Frame>,
-) {
-    for picked in picked {
-        match converter.convert(&picked.frame) {
-            Ok(image) => {
-                report.see(picked.time);
-                if frames.send(Frame { index: picked.index, time: picked.time, image }).is_err() {
+/// Wanted times closer than this leave no group of pictures without one.
+const DENSE_S: f64 = 1.0;
+/// Parts shorter than this would be mostly seeking.
+const MIN_PART_S: f64 = 2.0;
+/// Parts of a video: an hour in parts of two seconds.
+const MAX_PARTS: f64 = 1800.0;
+/// Pictures of all walks that wait for those before them, in bytes.
+const WAITING_BYTES: usize = 128 << 20;
+
+/// How many pictures of so many bytes each of `walks` walks may have waiting.
+fn waiting(picture_bytes: usize, walks: usize) -> usize {
+    (WAITING_BYTES / walks.max(1) / picture_bytes).clamp(FRAMES_IN_FLIGHT, 64)
+}
+
+/// Runs the walks, each on its thread, and gives their frames in order.
+fn run(plan: &Plan, walks: Vec<Walk>, frames: &Sender<Frame>) -> Result<DecodeReport, DecodeError> {
+    let room = if walks.len() > 1 { waiting(plan.picture_bytes(), walks.len()) } else { FRAMES_IN_FLIGHT };
+    std::thread::scope(|scope| {
+        let (mut streams, mut threads) = (Vec::new(), Vec::new());
+        for walk in walks {
+            let (sender, pictures) = bounded(room);
+            threads.push(scope.spawn(move || decode(plan, walk, &sender)));
+            streams.push(pictures);
+        }
+        let mut report = plan.report();
+        merge(&streams, &mut report, frames);
+        // Without a receiver the walks end at their next frame.
+        drop(streams);
+        let mut walked = Vec::new();
+        for thread in threads {
+            // A panic goes on in the thread that waits for this one, and becomes an error there.
+            walked.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(report.finish(&plan.info, walked))
+    })
+}
+
+/// A frame, or why there is none at this time.
+type Picture = Result<Frame, Timestamp>;
+
+/// Takes the earliest of what the walks have, until they have nothing or nobody wants more.
+fn merge(streams: &[Receiver<Picture>], report: &mut DecodeReport, frames: &Sender<Frame>) {
+    let time = |picture: &Picture| match picture {
+        Ok(frame) => frame.time.seconds(),
+        Err(time) => time.seconds(),
+    };
+    let mut heads: Vec<Option<Picture>> = streams.iter().map(|stream| stream.recv().ok()).collect();
+    loop {
+        let waiting = heads.iter().enumerate().filter_map(|(at, head)| Some((at, time(head.as_ref()?))));
+        let Some((at, _)) = waiting.min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+        match std::mem::replace(&mut heads[at], streams[at].recv().ok()) {
+            Some(Ok(frame)) => {
+                report.see(frame.time);
+                if frames.send(frame).is_err() {
+                    return;
+                }
+            }
+            Some(Err(time)) => report.warn(time, WarningKind::Unconvertible),
+            None => {}
+        }
+    }
+}
+
+/// One walk: decodes here and makes pictures on a second thread, since one frame's picture takes as long as decoding several.
+fn decode(plan: &Plan, mut walk: Walk, pictures: &Sender<Picture>) -> Result<Walked, DecodeError> {
+    let (sender, picked) = bounded::<Picked>(FRAMES_IN_FLIGHT);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut converter = plan.converter();
+            for picked in picked {
+                let picture = match converter.convert(&picked.frame) {
+                    Ok(image) => Ok(Frame { index: picked.index, time: picked.time, image }),
+                    Err(Unconvertible) => Err(picked.time),
+                };
+                if pictures.send(picture).is_err() {
                     break;
                 }
             }
-            Err(Unconvertible) => report.warn(picked.time, WarningKind::Unconvertible),
+        });
+        while let Some(frame) = walk.next()? {
+            // Nobody takes pictures any more.
+            if sender.send(frame).is_err() {
+                break;
+            }
         }
-    }
+        drop(sender);
+        Ok(())
+    })?;
+    Ok(walk.walked())
 }

@@ -3,7 +3,6 @@
 
 use super::error::{DecodeError, Warning, WarningKind};
 use super::index::KeyIndex;
-use super::info::VideoInfo;
 use super::open::{self, Video};
 use super::reader::{Reader, Sought};
 use super::report::Warnings;
@@ -19,6 +18,16 @@ pub(super) struct Picked {
     pub(super) index: u64,
     pub(super) time: Timestamp,
     pub(super) end_s: Option<f64>,
+}
+
+/// How a walk went.
+pub(super) struct Walked {
+    /// Frames decoded, wanted or not
+    pub(super) decoded: u64,
+    /// Where the pictures end, in seconds, if the walk went that far
+    pub(super) end_s: Option<f64>,
+    /// What was wrong
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// Walks a video and gives the frames that were picked.
@@ -120,24 +129,13 @@ impl Walk {
         Ok(Some(Picked { frame: self.reader.take_frame(), index, time, end_s }))
     }
 
-    /// What was wrong, here and in the reader.
-    pub(super) fn warnings(&self) -> Vec<Warning> {
-        self.reader.warnings().iter().chain(self.warnings.list()).cloned().collect()
-    }
-
-    /// Frames decoded, wanted or not.
-    pub(super) fn decoded(&self) -> u64 {
-        self.decoded + self.reader.frames()
-    }
-
-    /// Where the pictures end, in seconds, if the walk went that far.
-    pub(super) fn end_s(&self) -> Option<f64> {
-        self.end_s
-    }
-
-    /// What the container says.
-    pub(super) fn info(&self) -> &VideoInfo {
-        self.reader.info()
+    /// How it went so far.
+    pub(super) fn walked(&self) -> Walked {
+        Walked {
+            decoded: self.decoded + self.reader.frames(),
+            end_s: self.end_s,
+            warnings: self.reader.warnings().iter().chain(self.warnings.list()).cloned().collect(),
+        }
     }
 
     /// Seeks if the next wanted time lies in a later group of pictures and enough packets are saved.
