@@ -6,6 +6,17 @@
 //! Which keys a row sees is a [`Program`]: tiles of query rows, each with the segments of key sets that it meets. Dense
 //! causal attention is the program of one segment; every sparse pattern is another, run by the same code (`tile.rs`).
 //! A few rows (decoding) against many keys read the keys once as they lie (`few.rs`); more rows pay for packing them (`pack.rs`).
+//!
+//! The ladder (2 cores of an AMD EPYC with AVX512-BF16, alone on the machine, 16 heads over 8, dim 128, 8192 causal rows,
+//! 2026-11-25; PyTorch 2.11's scaled_dot_product_attention in the same minute: 1577 ms in f32, 1588 in bf16):
+//!
+//! | version | idea | ms | 10^9 operations a second |
+//! | --- | --- | --- | --- |
+//! | `reference.rs` | the formula, in f64 | - | - |
+//! | `tile.rs` in f32 | 96 x 128 tiles, packed panels, softmax in powers of two on the run | 639 | 430 |
+//! | `tile.rs` in bf16 | the same with products of bf16 pairs | 370 | 743 |
+//!
+//! `longsight bench attention` measures it again; `tests/peers/attention_torch.py` beside PyTorch.
 
 mod few;
 mod pack;

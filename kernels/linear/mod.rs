@@ -3,7 +3,13 @@
 //! Comes in: weights once, packed at load; rows of f32. Goes out: rows of f32. With [`Precision::Bf16`] weights take half
 //! the memory and rows are rounded to bf16 on their way into the products, which are summed in f32.
 //!
-//! The ladder is printed by `cargo run --release -p longsight-kernels --example linear`.
+//! The ladder (2 cores of an AMD EPYC with AVX512-BF16, alone on the machine, 1024 rows, 2048 to 6144, 2026-11-25; PyTorch
+//! 2.11 in the same minute: 126 ms in f32, 30.0 in bf16), printed by `cargo run --release -p longsight-kernels --example linear`:
+//!
+//! | version | ms | one row, ms |
+//! | --- | --- | --- |
+//! | f32 | 56.3 | 0.67 |
+//! | bf16 | 28.5 | 0.18 |
 
 mod cpu;
 pub mod reference;

@@ -1,6 +1,8 @@
 //! How fast, how right? The protocols of `longsight bench`: each checks its answers before it times them, and gives a
 //! report that can be printed as a table or as JSON.
 
+// dense causal attention
+pub mod attention;
 // frames out of a file
 pub mod decode;
 mod questions;

@@ -222,9 +222,9 @@ impl Plan {
     /// The walks: one for each core where the container says without further reading where to part, else one, with a
     /// decoder that has all cores. Parting is better: a decoder's own threads wait for each other's rows.
     fn walks(&self, mut video: Video, progress: &Arc<AtomicU64>) -> Result<Vec<Walk>, DecodeError> {
-        let (cores, limits) = (video.limits.cores(), video.limits);
-        let joints = if self.parts(&video) { self.joints(&mut video) } else { Vec::new() };
-        let Some(hands) = self.picks.deal(&joints, cores).filter(|_| cores > 1) else {
+        let (limits, count) = (video.limits, self.walk_count(&video));
+        let joints = if count > 1 { self.joints(&mut video, count) } else { Vec::new() };
+        let Some(hands) = self.picks.deal(&joints, count).filter(|_| count > 1) else {
             return Ok(vec![self.walk(video, self.picks.clone(), Arc::clone(progress))?]);
         };
         let (path, cancel) = (video.path().to_path_buf(), video.cancel());
@@ -236,19 +236,21 @@ impl Plan {
         hands.into_iter().map(open).collect()
     }
 
-    /// Whether side by side is worth it: an index at hand, and times so close that everything has to be decoded anyway.
-    fn parts(&self, video: &Video) -> bool {
+    /// How many walks are worth it: more than one with an index at hand, times so close that everything has to be decoded
+    /// anyway, and pictures small enough for each walk to have some waiting.
+    fn walk_count(&self, video: &Video) -> usize {
         let dense = matches!(self.picks, Picks::Grid { step, .. } if step < DENSE_S);
-        dense && self.info.format.starts_with("mov") && video.limits.cores() > 1
+        let room = WAITING_BYTES / MIN_WAITING / self.picture_bytes();
+        if dense && self.info.format.starts_with("mov") { video.limits.cores().min(room).max(1) } else { 1 }
     }
 
     /// Seconds of key frames near the borders of equal parts, each about as long as what a walk may have waiting.
-    fn joints(&self, video: &mut Video) -> Vec<f64> {
+    fn joints(&self, video: &mut Video, walks: usize) -> Vec<f64> {
         let Picks::Grid { step, .. } = self.picks else { return Vec::new() };
-        let part_s = (waiting(self.picture_bytes(), video.limits.cores()) as f64 * step).max(MIN_PART_S);
+        let part_s = (waiting(self.picture_bytes(), walks) as f64 * step).max(MIN_PART_S);
         let parts = (self.covered.duration() / part_s).clamp(1.0, MAX_PARTS) as usize;
         let base = self.info.time_base;
-        let joints = video.joints(self.covered, parts.max(video.limits.cores()));
+        let joints = video.joints(self.covered, parts.max(walks));
         joints.into_iter().map(|joint| Timestamp { pts: joint.pts(), base }.seconds()).collect()
     }
 }
@@ -261,10 +263,13 @@ const MIN_PART_S: f64 = 2.0;
 const MAX_PARTS: f64 = 1800.0;
 /// Pictures of all walks that wait for those before them, in bytes.
 const WAITING_BYTES: usize = 128 << 20;
+/// Pictures that each walk may have waiting at least, and at most.
+const MIN_WAITING: usize = 2;
+const MAX_WAITING: usize = 64;
 
 /// How many pictures of so many bytes each of `walks` walks may have waiting.
 fn waiting(picture_bytes: usize, walks: usize) -> usize {
-    (WAITING_BYTES / walks.max(1) / picture_bytes).clamp(FRAMES_IN_FLIGHT, 64)
+    (WAITING_BYTES / walks.max(1) / picture_bytes).clamp(MIN_WAITING, MAX_WAITING)
 }
 
 /// Runs the walks, each on its thread, and gives their frames in order.

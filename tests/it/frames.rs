@@ -173,6 +173,25 @@ fn seeking_gives_the_same_frames_as_walking_and_decodes_fewer() {
 }
 
 #[test]
+fn walks_side_by_side_give_what_one_walk_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, _) in clips(folder.path()) {
+        for (fps, from, to) in [(2.0, None, None), (7.0, Some(1.3), None), (11.0, Some(2.0), Some(6.5))] {
+            let given = |threads: usize| {
+                let limits = Limits { threads, ..Limits::default() };
+                let request = Request { from, to, limits, ..Request::new(Sampling::Fps { fps, max_frames: None }) };
+                let mut stream = decode::stream(&path, &request).unwrap();
+                let frames: Vec<_> = stream.by_ref().map(|f| (f.index, f.time.pts, blake3::hash(&f.image))).collect();
+                let report = stream.finish().unwrap();
+                (frames, report.coverage, report.max_gap_s, report.warnings)
+            };
+            let (one, several) = (given(1), given(4));
+            assert!(one.0.len() > 3 && one == several, "{path:?} at {fps} from {from:?} to {to:?}");
+        }
+    }
+}
+
+#[test]
 fn key_frames_alone_keep_their_place_and_time() {
     let folder = tempfile::tempdir().unwrap();
     for (path, clip) in clips(folder.path()) {

@@ -67,6 +67,17 @@ class Packer:
             ranges.append((begin, len(ids)))
         return ids, pos, at, ranges
 
+    def looked_up(self, q, say):
+        """(index of the answer's token, time of the change that it is read off) where the answer depends on when things begin or end."""
+        if q["kind"] == "when" and q["spans"]:
+            moments = [t for span in q["spans"] for t in span]
+            return [(i, moments[n]) for i, n in self.numbers(say)]
+        if q["kind"] == "order":  # whether the second thing named has been seen when the first begins
+            return [(0, q["spans"][0 if q["answer"] == "Before." else 1][0])]
+        if q["kind"] == "after":
+            return [(i, q["spans"][-1][0]) for i in range(len(say) - 1)]
+        return []
+
     def numbers(self, ids):
         """(index of the token, which number it belongs to) of the tokens that numbers are made of."""
         found, number, inside = [], -1, False
@@ -88,10 +99,8 @@ class Packer:
                 answer = span_text([(a + shift, b + shift) for a, b in q["spans"]])
             ask = self.cached(q["prompt"]) + self.turn
             say = self.cached(answer) + [self.end]
-            if q["kind"] == "when" and q["spans"]:
-                moments = [pair_at(pairs, t) for span in q["spans"] for t in span]
-                first = len(ids) + len(ask) - 1  # where the first token of the answer is decided
-                pointers += [(first + i, *ranges[moments[n]]) for i, n in self.numbers(say)]
+            first = len(ids) + len(ask) - 1  # where the first token of the answer is decided
+            pointers += [(first + i, *ranges[pair_at(pairs, t)]) for i, t in self.looked_up(q, say)]
             ids += ask + say[:-1]
             target += [-100] * (len(ask) - 1) + say
             seg += [n] * (len(ask) + len(say) - 1)

@@ -31,7 +31,7 @@ OBJECT = [SEEN.at[n] for n in COLOURS + SHAPES + MOTIONS + ["first only", "secon
 SIGN = [SEEN.at[n] for n in WORDS + NUMBERS]
 # A pair of frames as a whole.
 THINGS = Labels([f"{c} {s}" for c in COLOURS for s in SHAPES] + WORDS + NUMBERS)
-STATES = 4  # seen in the first frame, in the second, begun or ended since the pair before
+STATES = 5  # seen in the first frame, in the second, begun or ended since the pair before, seen at any time so far
 
 
 def sign_labels(text):
@@ -106,12 +106,13 @@ def visible(row, t):
 
 def story(row, pairs):
     """For each pair of frames, the (state, thing) that hold."""
-    told, before = [], set()
+    told, before, ever = [], set(), set()
     for a, b in pairs:
         first, second = visible(row, a), visible(row, b)
         held = [(0, i) for i in first] + [(1, i) for i in second]
         held += [(2, i) for i in (first | second) - before] + [(3, i) for i in (before | first) - second]
-        told.append(held)
+        ever |= first | second
+        told.append(held + [(4, i) for i in ever])
         before = second
     return told
 

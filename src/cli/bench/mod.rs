@@ -1,5 +1,6 @@
 //! `longsight bench WHAT`: measured on this machine, by protocols that check their answers.
 
+mod attention;
 mod decode;
 mod questions;
 mod scenes;
@@ -20,6 +21,8 @@ pub(super) struct Args {
 enum What {
     /// Frames out of a file, as RGB
     Decode(decode::Args),
+    /// Dense causal attention at the head shapes of real models
+    Attention(attention::Args),
     /// The scenes of a file
     Scenes(scenes::Args),
     /// Questions with expected answers, from a JSON file beside its clips
@@ -32,6 +35,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (what, context) = (args.what.clone(), context.clone());
     wait::run(None, move |cancel| match &what {
         What::Decode(args) => decode::run(args, &context),
+        What::Attention(args) => attention::run(args, &context),
         What::Scenes(args) => scenes::run(args, &context),
         What::Questions(args) => questions::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
