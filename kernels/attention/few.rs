@@ -3,7 +3,7 @@
 //! All heads that share a key head are rows of one tile; both products go through `gemm`, softmax kept running.
 
 use super::weigh::weigh;
-use super::{Shape, Strided};
+use super::{Inputs, Shape, Strided};
 use crate::element::Element;
 use rayon::prelude::*;
 
@@ -11,15 +11,8 @@ use rayon::prelude::*;
 const TILE: usize = 128;
 
 /// Row `r` of every head sees keys `0..=first + r`; the arguments were checked.
-pub(super) fn attend<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    first: usize,
-) -> Vec<f32> {
-    let Shape { heads, kv_heads, rows, dim, .. } = shape;
+pub(super) fn attend<T: Element>(inputs: Inputs<T>, first: usize) -> Vec<f32> {
+    let Inputs { q, k, v, shape: Shape { heads, kv_heads, rows, dim, .. }, scale } = inputs;
     let mut out = vec![0.0; heads * rows * dim];
     if out.is_empty() {
         return out;

@@ -69,6 +69,33 @@ impl<'a, T> Strided<'a, T> {
     }
 }
 
+/// What is attended, by what.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a, T = f32> {
+    /// Queries, `heads` x `rows`
+    pub q: Strided<'a, T>,
+    /// Keys, `kv_heads` x `keys`
+    pub k: Strided<'a, T>,
+    /// Values, shaped like the keys
+    pub v: Strided<'a, T>,
+    /// Their sizes
+    pub shape: Shape,
+    /// What scores are multiplied by
+    pub scale: f32,
+}
+
+impl<T> Inputs<'_, T> {
+    /// # Panics
+    /// When the slices are too short for the shape, or the heads do not divide.
+    fn check(&self) {
+        let Shape { heads, kv_heads, rows, keys, dim } = self.shape;
+        assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
+        assert!(self.q.holds(heads, rows, dim), "queries are shorter than {:?}", self.shape);
+        assert!(self.k.holds(kv_heads, keys, dim), "keys are shorter than {:?}", self.shape);
+        assert!(self.v.holds(kv_heads, keys, dim), "values are shorter than {:?}", self.shape);
+    }
+}
+
 /// Which keys a row sees, where no program says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask<'a> {
@@ -89,21 +116,14 @@ const FEW: usize = 16;
 /// # Panics
 /// When the slices are too short for the shape, the heads do not divide, or the mask does not fit.
 #[must_use]
-pub fn attend<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    mask: Mask,
-    precision: Precision,
-) -> Vec<f32> {
-    check(q, k, v, shape);
+pub fn attend<T: Element>(inputs: Inputs<T>, mask: Mask, precision: Precision) -> Vec<f32> {
+    inputs.check();
+    let shape = inputs.shape;
     match mask {
         Mask::Causal { first } => {
             assert!(first + shape.rows <= shape.keys, "row {} sees key {}", shape.rows, first + shape.rows);
             if shape.rows < FEW {
-                return few::attend(q, k, v, shape, scale, first);
+                return few::attend(inputs, first);
             }
         }
         Mask::Segments(bounds) => {
@@ -112,7 +132,7 @@ pub fn attend<T: Element>(
             assert!(bounds.last() == Some(&rows) && rows == keys, "segments do not cover {rows} rows, {keys} keys");
         }
     }
-    program::run(precision.level(Level::detected()), q, k, v, shape, scale, &Program::of(mask, shape)).out
+    program::run(precision.level(Level::detected()), inputs, &Program::of(mask, shape)).out
 }
 
 /// What a program gave.
@@ -130,24 +150,8 @@ pub struct Attended {
 /// When the slices are too short for the shape, the heads do not divide, or the program names a head, row or key that is
 /// not there, or a row twice in one pass.
 #[must_use]
-pub fn attend_program<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    program: &Program,
-    precision: Precision,
-) -> Attended {
-    check(q, k, v, shape);
-    program.check(shape);
-    program::run(precision.level(Level::detected()), q, k, v, shape, scale, program)
-}
-
-fn check<T>(q: Strided<T>, k: Strided<T>, v: Strided<T>, shape: Shape) {
-    let Shape { heads, kv_heads, rows, keys, dim } = shape;
-    assert!(kv_heads > 0 && heads.is_multiple_of(kv_heads), "{heads} heads over {kv_heads}");
-    assert!(q.holds(heads, rows, dim), "queries are shorter than {shape:?}");
-    assert!(k.holds(kv_heads, keys, dim), "keys are shorter than {shape:?}");
-    assert!(v.holds(kv_heads, keys, dim), "values are shorter than {shape:?}");
+pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program, precision: Precision) -> Attended {
+    inputs.check();
+    program.check(inputs.shape);
+    program::run(precision.level(Level::detected()), inputs, program)
 }

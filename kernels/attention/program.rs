@@ -7,7 +7,7 @@
 
 use super::pack::{KEYS, Packed};
 use super::tile::{self, Scratch, Set};
-use super::{Attended, Mask, Shape, Strided};
+use super::{Attended, Inputs, Mask, Shape};
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{Avx2, Avx512, Avx512Bf16};
@@ -197,26 +197,18 @@ impl Program {
     }
 }
 
-/// Runs a program that fits `shape`.
-pub(super) fn run<T: Element>(
-    level: Level,
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    program: &Program,
-) -> Attended {
+/// Runs a program that fits the inputs.
+pub(super) fn run<T: Element>(level: Level, inputs: Inputs<T>, program: &Program) -> Attended {
     match level {
-        Level::Portable => run_on::<Portable, T>(level, q, k, v, shape, scale, program),
+        Level::Portable => run_on::<Portable, T>(level, inputs, program),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => run_on::<Avx2, T>(level, q, k, v, shape, scale, program),
+        Level::Avx2 => run_on::<Avx2, T>(level, inputs, program),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => run_on::<Avx512, T>(level, q, k, v, shape, scale, program),
+        Level::Avx512 => run_on::<Avx512, T>(level, inputs, program),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Bf16 => run_on::<Avx512Bf16, T>(level, q, k, v, shape, scale, program),
+        Level::Avx512Bf16 => run_on::<Avx512Bf16, T>(level, inputs, program),
         #[cfg(not(target_arch = "x86_64"))]
-        _ => run_on::<Portable, T>(Level::Portable, q, k, v, shape, scale, program),
+        _ => run_on::<Portable, T>(Level::Portable, inputs, program),
     }
 }
 
@@ -230,16 +222,8 @@ struct Gathered {
 // SAFETY: the pointers are to buffers that outlive the run, and no two tiles of a pass have a row in common.
 unsafe impl Sync for Gathered {}
 
-fn run_on<L: Lanes, T: Element>(
-    level: Level,
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    program: &Program,
-) -> Attended {
-    let Shape { heads, kv_heads, rows, dim, .. } = shape;
+fn run_on<L: Lanes, T: Element>(level: Level, inputs: Inputs<T>, program: &Program) -> Attended {
+    let Inputs { k, v, shape: Shape { heads, kv_heads, rows, dim, .. }, .. } = inputs;
     let mut out = vec![0.0; heads * rows * dim];
     let (mut largest, mut total) = (vec![f32::NEG_INFINITY; heads * rows], vec![0.0; heads * rows]);
     let gathered = Gathered { out: out.as_mut_ptr(), largest: largest.as_mut_ptr(), total: total.as_mut_ptr() };
@@ -260,7 +244,7 @@ fn run_on<L: Lanes, T: Element>(
             batch.sort_by_cached_key(|tile| std::cmp::Reverse(program.keys_of(tile, group)));
             let counts = batch.into_par_iter().with_max_len(1).map_init(Scratch::new, |scratch, tile| {
                 let sets = &packed[tile.head / group - shared.start];
-                run_tile::<L, T>(level, q, shape, scale, program, tile, sets, &gathered, scratch)
+                run_tile::<L, T>(level, inputs, program, tile, sets, &gathered, scratch)
             });
             tiles += counts.sum::<usize>();
         }
@@ -283,12 +267,9 @@ impl Program {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, of the loop above")]
 fn run_tile<L: Lanes, T: Element>(
     level: Level,
-    q: Strided<T>,
-    shape: Shape,
-    scale: f32,
+    inputs: Inputs<T>,
     program: &Program,
     tile: &Tile,
     packed: &[Packed<L::Elem>],
@@ -296,6 +277,7 @@ fn run_tile<L: Lanes, T: Element>(
     scratch: &mut Scratch<L::Elem>,
 ) -> usize {
     let Some(width) = packed.first().map(|packed| packed.width) else { return 0 };
+    let Inputs { q, shape, scale, .. } = inputs;
     let (rows, dim) = (tile.rows, shape.dim);
     let row_len = width.steps * L::STEP;
     scratch.queries.resize(rows.count * row_len, L::Elem::default());

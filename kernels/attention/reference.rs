@@ -1,19 +1,12 @@
 //! The formula, in f64, one row at a time.
 
-use super::{Mask, Program, Shape, Strided};
+use super::{Inputs, Mask, Program, Shape, Strided};
 use crate::element::Element;
 
 /// See [`super::attend`].
 #[must_use]
-pub fn attend<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    mask: Mask,
-) -> Vec<f32> {
-    attend_where(q, k, v, shape, scale, |_, row, key| match mask {
+pub fn attend<T: Element>(inputs: Inputs<T>, mask: Mask) -> Vec<f32> {
+    attend_where(inputs, |_, row, key| match mask {
         Mask::Causal { first } => key <= first + row,
         Mask::Segments(bounds) => {
             let segment = |x: usize| bounds.partition_point(|&bound| bound <= x);
@@ -24,14 +17,8 @@ pub fn attend<T: Element>(
 
 /// See [`super::attend_program`]: the softmax is over everything that any pass shows a row, from its last fresh one on.
 #[must_use]
-pub fn attend_program<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    program: &Program,
-) -> Vec<f32> {
+pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f32> {
+    let shape = inputs.shape;
     let mut seen = vec![false; shape.heads * shape.rows * shape.keys];
     for tile in program.passes.iter().flatten() {
         for row in (0..tile.rows.count).map(|i| tile.rows.at(i)) {
@@ -50,19 +37,12 @@ pub fn attend_program<T: Element>(
             }
         }
     }
-    attend_where(q, k, v, shape, scale, |head, row, key| seen[(head * shape.rows + row) * shape.keys + key])
+    attend_where(inputs, |head, row, key| seen[(head * shape.rows + row) * shape.keys + key])
 }
 
 /// Attention over the keys for which `sees(head, row, key)`; 0 where there is none.
-fn attend_where<T: Element>(
-    q: Strided<T>,
-    k: Strided<T>,
-    v: Strided<T>,
-    shape: Shape,
-    scale: f32,
-    sees: impl Fn(usize, usize, usize) -> bool,
-) -> Vec<f32> {
-    let Shape { heads, kv_heads, rows, keys, dim } = shape;
+fn attend_where<T: Element>(inputs: Inputs<T>, sees: impl Fn(usize, usize, usize) -> bool) -> Vec<f32> {
+    let Inputs { q, k, v, shape: Shape { heads, kv_heads, rows, keys, dim }, scale } = inputs;
     let mut out = Vec::with_capacity(heads * rows * dim);
     let row = |x: Strided<T>, head: usize, r: usize| -> Vec<f64> {
         x.row(head, r, dim).iter().map(|&value| f64::from(value.to_f32())).collect()

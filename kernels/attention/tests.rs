@@ -1,7 +1,7 @@
 //! Every version on every level that this processor has, against the reference.
 
 use super::program::run;
-use super::{Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
+use super::{Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
 use crate::level::{Level, Precision};
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
 }
 
 /// Queries, keys and values of a shape.
-struct Input {
+struct Case {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
@@ -35,7 +35,7 @@ struct Input {
     interleaved: bool,
 }
 
-impl Input {
+impl Case {
     /// Noise whose heads and rows lie `gap` elements apart; `interleaved` puts heads inside rows.
     fn new(shape: Shape, spread: f32, gap: usize, interleaved: bool, seed: u64) -> Self {
         let Shape { heads, kv_heads, rows, keys, dim } = shape;
@@ -50,14 +50,15 @@ impl Input {
         }
     }
 
-    fn views(&self) -> [Strided<'_>; 3] {
+    fn inputs(&self) -> Inputs<'_> {
         let Shape { heads, kv_heads, rows, keys, dim } = self.shape;
         let wide = dim + self.gap;
         let view = |data, heads: usize, rows: usize| {
             let (head, row) = if self.interleaved { (wide, heads * wide) } else { (rows * wide, wide) };
             Strided { data, head, row }
         };
-        [view(&self.q, heads, rows), view(&self.k, kv_heads, keys), view(&self.v, kv_heads, keys)]
+        let (q, k, v) = (view(&self.q, heads, rows), view(&self.k, kv_heads, keys), view(&self.v, kv_heads, keys));
+        Inputs { q, k, v, shape: self.shape, scale: (dim as f32).powf(-0.5) }
     }
 
     /// The same, rounded to what the level multiplies.
@@ -67,10 +68,6 @@ impl Input {
             _ => data.to_vec(),
         };
         Self { q: round(&self.q), k: round(&self.k), v: round(&self.v), ..*self }
-    }
-
-    fn scale(&self) -> f32 {
-        (self.shape.dim as f32).powf(-0.5)
     }
 }
 
@@ -83,15 +80,13 @@ fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
 
 /// Runs what users call, and the tile loop on every level, against the reference.
 fn compare(shape: Shape, mask: Mask, spread: f32, gap: usize, interleaved: bool, seed: u64) {
-    let input = Input::new(shape, spread, gap, interleaved, seed);
-    let ([q, k, v], scale) = (input.views(), input.scale());
-    let want = reference::attend(q, k, v, shape, scale, mask);
-    near(&attend(q, k, v, shape, scale, mask, Precision::F32), &want, TOLERANCE * (1.0 + spread), (shape, mask));
+    let case = Case::new(shape, spread, gap, interleaved, seed);
+    let want = reference::attend(case.inputs(), mask);
+    near(&attend(case.inputs(), mask, Precision::F32), &want, TOLERANCE * (1.0 + spread), (shape, mask));
     for level in Level::available() {
-        let input = input.for_level(level);
-        let [q, k, v] = input.views();
-        let want = reference::attend(q, k, v, shape, scale, mask);
-        let got = run(level, q, k, v, shape, scale, &Program::of(mask, shape)).out;
+        let case = case.for_level(level);
+        let want = reference::attend(case.inputs(), mask);
+        let got = run(level, case.inputs(), &Program::of(mask, shape)).out;
         near(&got, &want, tolerance(level) * spread.max(1.0), (level, shape, mask));
     }
 }
@@ -154,23 +149,23 @@ fn short_slices_are_refused() {
     let rows = Strided { data: &data, head: 0, row: 16 };
     let short = Strided { data: &data[..60], head: 0, row: 16 };
     let shape = Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 };
-    let _ = attend(rows, short, rows, shape, 1.0, Mask::Causal { first: 0 }, Precision::F32);
+    let _ = attend(Inputs { q: rows, k: short, v: rows, shape, scale: 1.0 }, Mask::Causal { first: 0 }, Precision::F32);
 }
 
 #[test]
 fn bf16_and_f16_inputs_are_read_as_they_are() {
     let shape = Shape { heads: 4, kv_heads: 2, rows: 40, keys: 140, dim: 24 };
-    let input = Input::new(shape, 1.0, 0, false, 21);
-    let ([q, k, v], mask) = (input.views(), Mask::Causal { first: 100 });
+    let case = Case::new(shape, 1.0, 0, false, 21);
+    let (Inputs { q, k, v, .. }, mask) = (case.inputs(), Mask::Causal { first: 100 });
     let halves = |x: Strided| x.data.iter().map(|&x| half::bf16::from_f32(x)).collect::<Vec<_>>();
     let (hq, hk, hv) = (halves(q), halves(k), halves(v));
     let view = |data, like: Strided| Strided { data, head: like.head, row: like.row };
     let (hq, hk, hv) = (view(&hq, q), view(&hk, k), view(&hv, v));
     for rows in [40, 3] {
-        let shape = Shape { rows, ..shape };
-        let want = reference::attend(hq, hk, hv, shape, 0.2, mask);
-        near(&attend(hq, hk, hv, shape, 0.2, mask, Precision::F32), &want, TOLERANCE, "bf16 in f32");
-        near(&attend(hq, hk, hv, shape, 0.2, mask, Precision::Bf16), &want, TOLERANCE_BF16, "bf16 in bf16");
+        let inputs = Inputs { q: hq, k: hk, v: hv, shape: Shape { rows, ..shape }, scale: 0.2 };
+        let want = reference::attend(inputs, mask);
+        near(&attend(inputs, mask, Precision::F32), &want, TOLERANCE, "bf16 in f32");
+        near(&attend(inputs, mask, Precision::Bf16), &want, TOLERANCE_BF16, "bf16 in bf16");
     }
 }
 
@@ -209,13 +204,12 @@ fn patchwork(shape: Shape, first: usize, sink: usize, window: usize, stride: usi
 }
 
 fn compare_program(shape: Shape, program: &Program, seed: u64) {
-    let input = Input::new(shape, 1.5, 0, false, seed);
+    let case = Case::new(shape, 1.5, 0, false, seed);
     program.check(shape);
     for level in Level::available() {
-        let input = input.for_level(level);
-        let ([q, k, v], scale) = (input.views(), input.scale());
-        let want = reference::attend_program(q, k, v, shape, scale, program);
-        let got = run(level, q, k, v, shape, scale, program);
+        let case = case.for_level(level);
+        let want = reference::attend_program(case.inputs(), program);
+        let got = run(level, case.inputs(), program);
         near(&got.out, &want, 2.0 * tolerance(level), (level, shape));
     }
 }
@@ -238,9 +232,8 @@ fn rows_without_keys_are_zero() {
         segments: vec![Segment { set: 0, keys: 0..4, near: Some(2), far: None }],
         passes: vec![vec![Tile { head: 0, rows, segments: 0..1, fresh: true }]],
     };
-    let input = Input::new(shape, 1.0, 0, false, 3);
-    let [q, k, v] = input.views();
-    let out = super::attend_program(q, k, v, shape, 1.0, &program, Precision::F32).out;
+    let case = Case::new(shape, 1.0, 0, false, 3);
+    let out = super::attend_program(case.inputs(), &program, Precision::F32).out;
     assert!(out[..32].iter().all(|&x| x == 0.0) && out[32..].iter().all(|&x| x != 0.0 && x.is_finite()));
 }
 

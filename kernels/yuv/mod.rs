@@ -75,7 +75,10 @@ pub fn to_rgb(planes: Planes, width: usize, matrix: Matrix, out: &mut [u8]) {
     assert_eq!(out.len(), width * rows * 3, "a picture of {width} x {rows}");
     assert!(planes.y.iter().all(|row| row.len() >= width), "rows of luma shorter than {width}");
     for plane in [planes.u, planes.v] {
-        assert!(plane.len() >= rows.div_ceil(2) && plane.iter().all(|row| row.len() >= half), "a chroma plane too small");
+        assert!(
+            plane.len() >= rows.div_ceil(2) && plane.iter().all(|row| row.len() >= half),
+            "a chroma plane too small"
+        );
     }
     if width > 0 && rows > 0 {
         cpu::to_rgb(planes, width, matrix.weights(), out);

@@ -20,7 +20,10 @@ fn compare(width: usize, rows: usize, matrix: Matrix, mut state: u32) {
     let want = reference::to_rgb(planes, width, matrix);
     let apart = got.iter().zip(&want).map(|(a, b)| a.abs_diff(*b)).max();
     let differing = got.iter().zip(&want).filter(|(a, b)| a != b).count();
-    assert!(apart <= Some(1) && differing * 500 <= got.len() + 500, "{width} x {rows}: {differing} differ, by {apart:?}");
+    assert!(
+        apart <= Some(1) && differing * 500 <= got.len() + 500,
+        "{width} x {rows}: {differing} differ, by {apart:?}"
+    );
 }
 
 const BT601: Matrix = Matrix { red: 0.299, blue: 0.114, full_range: false };

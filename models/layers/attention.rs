@@ -3,7 +3,7 @@
 use crate::ModelError;
 use candle_core::{D, DType, Device, Layout, Storage, Tensor, WithDType};
 use half::{bf16, f16};
-use longsight_kernels::attention::{self as kernel, Mask, Shape, Strided};
+use longsight_kernels::attention::{self as kernel, Inputs, Mask, Shape, Strided};
 use longsight_kernels::element::Element;
 use longsight_kernels::level::Precision;
 
@@ -78,7 +78,8 @@ fn on_elements<T: Element + WithDType>(
     let ((q, q_layout), (k, k_layout), (v, v_layout)) =
         (q.storage_and_layout(), k.storage_and_layout(), v.storage_and_layout());
     let (q, k, v) = (view::<T>(&q, q_layout)?, view::<T>(&k, k_layout)?, view::<T>(&v, v_layout)?);
-    let out = kernel::attend(q, k, v, shape, scale(shape.dim) as f32, mask, precision);
+    let inputs = Inputs { q, k, v, shape, scale: scale(shape.dim) as f32 };
+    let out = kernel::attend(inputs, mask, precision);
     Ok(Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(dtype)?)
 }
 

@@ -1,6 +1,6 @@
 //! Causal attention over a whole prompt, at the head shapes of real models.
 
-use longsight_kernels::attention::{Mask, Shape, Strided, attend, reference};
+use longsight_kernels::attention::{Inputs, Mask, Shape, Strided, attend, reference};
 use longsight_kernels::element::Element;
 use longsight_kernels::level::{Level, Precision};
 use serde::Serialize;
@@ -77,11 +77,11 @@ pub fn run(
 }
 
 /// Queries with heads inside rows, as a projection leaves them; keys by head, as a cache holds them.
-fn views<'a, T>(data: [&'a [T]; 3], shape: Shape) -> [Strided<'a, T>; 3] {
+fn views<T>([q, k, v]: &[Vec<T>; 3], shape: Shape) -> Inputs<'_, T> {
     let Shape { heads, keys, dim, .. } = shape;
-    let [q, k, v] = data;
+    let q = Strided { data: &q[..], head: dim, row: heads * dim };
     let by_head = |data| Strided { data, head: keys * dim, row: dim };
-    [Strided { data: q, head: dim, row: heads * dim }, by_head(k), by_head(v)]
+    Inputs { q, k: by_head(&k[..]), v: by_head(&v[..]), shape, scale: (dim as f32).powf(-0.5) }
 }
 
 fn noise<T>(len: usize, mut state: u32, element: fn(f32) -> T) -> Vec<T> {
@@ -92,21 +92,20 @@ fn noise<T>(len: usize, mut state: u32, element: fn(f32) -> T) -> Vec<T> {
     (0..len).map(|_| next()).collect()
 }
 
-fn inputs<T>(shape: Shape, element: fn(f32) -> T) -> [Vec<T>; 3] {
+fn data<T>(shape: Shape, element: fn(f32) -> T) -> [Vec<T>; 3] {
     let Shape { heads, kv_heads, rows, keys, dim } = shape;
-    [noise(heads * rows * dim, 1, element), noise(kv_heads * keys * dim, 2, element), noise(kv_heads * keys * dim, 3, element)]
-}
-
-fn scale(shape: Shape) -> f32 {
-    (shape.dim as f32).powf(-0.5)
+    [
+        noise(heads * rows * dim, 1, element),
+        noise(kv_heads * keys * dim, 2, element),
+        noise(kv_heads * keys * dim, 3, element),
+    ]
 }
 
 fn times<T: Element>(shape: Shape, element: fn(f32) -> T, precision: Precision, runs: usize) -> Vec<f64> {
-    let inputs = inputs(shape, element);
-    let [q, k, v] = views(inputs.each_ref().map(Vec::as_slice), shape);
+    let data = data(shape, element);
     let run = |_| {
         let begun = Instant::now();
-        std::hint::black_box(attend(q, k, v, shape, scale(shape), Mask::Causal { first: 0 }, precision));
+        std::hint::black_box(attend(views(&data, shape), Mask::Causal { first: 0 }, precision));
         begun.elapsed().as_secs_f64()
     };
     (0..runs.max(1)).map(run).collect()
@@ -114,12 +113,11 @@ fn times<T: Element>(shape: Shape, element: fn(f32) -> T, precision: Precision, 
 
 fn check(heads: usize, kv_heads: usize, dim: usize) -> Result<(), anyhow::Error> {
     let shape = Shape { heads, kv_heads, rows: 200, keys: 200, dim };
-    let inputs = inputs(shape, |x| half::bf16::from_f32(x).to_f32());
-    let [q, k, v] = views(inputs.each_ref().map(Vec::as_slice), shape);
+    let data = data(shape, |x| half::bf16::from_f32(x).to_f32());
     let mask = Mask::Causal { first: 0 };
-    let want = reference::attend(q, k, v, shape, scale(shape), mask);
+    let want = reference::attend(views(&data, shape), mask);
     for (precision, tolerance) in TOLERANCE {
-        let got = attend(q, k, v, shape, scale(shape), mask, precision);
+        let got = attend(views(&data, shape), mask, precision);
         let worst = got.iter().zip(&want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
         anyhow::ensure!(worst <= tolerance, "attention in {precision:?} is off by {worst}");
     }

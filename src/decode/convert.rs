@@ -132,11 +132,13 @@ impl Kind {
 }
 
 impl Kind {
-    /// The matrix, where the frame is 8-bit 4:2:0 and keeps its size.
+    /// The matrix, where the frame is 8-bit 4:2:0 with even sides and keeps its size.
     fn plain(self) -> Option<Matrix> {
         const PLAIN: [ffi::AVPixelFormat; 2] =
             [ffi::AVPixelFormat::AV_PIX_FMT_YUV420P, ffi::AVPixelFormat::AV_PIX_FMT_YUVJ420P];
-        if self.from != self.to || !PLAIN.iter().any(|&format| format as c_int == self.format) {
+        // With an odd side, swscale stretches chroma to fit; what it does then is left to it.
+        let even = self.from.0 % 2 == 0 && self.from.1 % 2 == 0;
+        if self.from != self.to || !even || !PLAIN.iter().any(|&format| format as c_int == self.format) {
             return None;
         }
         let (red, blue) = match self.matrix {

@@ -222,15 +222,20 @@ impl Plan {
     /// The walks: one for each core where the container says without further reading where to part, else one, with a
     /// decoder that has all cores. Parting is better: a decoder's own threads wait for each other's rows.
     fn walks(&self, mut video: Video, progress: &Arc<AtomicU64>) -> Result<Vec<Walk>, DecodeError> {
-        let (limits, count) = (video.limits, self.walk_count(&video));
-        let joints = if count > 1 { self.joints(&mut video, count) } else { Vec::new() };
-        let Some(hands) = self.picks.deal(&joints, count).filter(|_| count > 1) else {
+        let count = self.walk_count(&video);
+        if count < 2 {
             return Ok(vec![self.walk(video, self.picks.clone(), Arc::clone(progress))?]);
-        };
-        let (path, cancel) = (video.path().to_path_buf(), video.cancel());
+        }
+        let joints = self.joints(&mut video, count);
+        // Looking for joints has moved the video; what follows opens it again.
+        let (path, limits, cancel) = (video.path().to_path_buf(), video.limits, video.cancel());
         drop(video);
+        let (hands, limits) = match self.picks.deal(&joints, count) {
+            Some(hands) => (hands, limits.with_threads(1)),
+            None => (vec![self.picks.clone()], limits),
+        };
         let open = |picks| {
-            let video = open::open_cancellable(&path, &limits.with_threads(1), Arc::clone(&cancel))?;
+            let video = open::open_cancellable(&path, &limits, Arc::clone(&cancel))?;
             self.walk(video, picks, Arc::clone(progress))
         };
         hands.into_iter().map(open).collect()

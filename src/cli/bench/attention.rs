@@ -25,7 +25,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     let mut show = |timed: &Timed| {
         if !context.json {
             let Timed { heads, tokens, precision, seconds, gflops, .. } = timed;
-            output::text(&format!("{heads:>14}  {tokens:>7} tokens  {precision:>4}  {seconds:>9.4} s  {gflops:>6.0} GFLOP/s"));
+            output::text(&format!(
+                "{heads:>14}  {tokens:>7} tokens  {precision:>4}  {seconds:>9.4} s  {gflops:>6.0} GFLOP/s"
+            ));
         }
     };
     let outcome = attention::run(&heads, &tokens, args.runs as usize, &mut show)
