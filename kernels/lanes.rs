@@ -76,7 +76,7 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn exp2(x: Self::V) -> Self::V {
         /// `ln(2)^k / k!`
         const TERMS: [f32; 7] =
-            [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_410_9e-2, 0.240_226_51, 0.693_147_2, 1.0];
+            [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
         // SAFETY: the caller's.
         unsafe {
             let n = Self::round(Self::max(x, Self::splat(-200.0)));

@@ -168,7 +168,7 @@ impl Merger {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let joined = self.ln_q.forward(x)?.reshape(((), self.joined))?;
-        Ok(self.second.forward(&Activation::Gelu.apply(&self.first.forward(&joined)?)?)?)
+        self.second.forward(&Activation::Gelu.apply(&self.first.forward(&joined)?)?)
     }
 }
 

@@ -185,6 +185,6 @@ impl Merger {
     fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let join = |x: &Tensor| x.reshape(((), self.joined));
         let x = if self.after_joining { self.norm.forward(&join(x)?)? } else { join(&self.norm.forward(x)?)? };
-        Ok(self.linear_fc2.forward(&Activation::Gelu.apply(&self.linear_fc1.forward(&x)?)?)?)
+        self.linear_fc2.forward(&Activation::Gelu.apply(&self.linear_fc1.forward(&x)?)?)
     }
 }
