@@ -76,7 +76,7 @@ def check(out, held_out):
         n = batch["input_ids"].shape[1]
         assert packed["ids"][0, :n].tolist() == batch["input_ids"][0].tolist(), "token ids differ"
         packed["visual"] = packed["ids"] == packer.pad
-        mine, reference = ours.logits(ours(packed))[0, :n], theirs(**batch).logits[0]
+        mine, reference = ours.logits(ours(packed)[0])[0, :n], theirs(**batch).logits[0]
         worst = max(worst, ((mine - reference).norm() / reference.norm()).item())
     print("largest relative difference of logits to transformers:", worst)
     assert worst < 1e-4
