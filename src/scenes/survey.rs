@@ -70,7 +70,7 @@ impl Survey {
 
 /// Pieces for each core: enough that an uneven piece does not leave the others waiting, few enough that seeking and
 /// starting decoders stays below a hundredth of the work.
-const PIECES_PER_CORE: usize = 4;
+const PIECES_PER_CORE: usize = 10;
 /// Pieces shorter than this would be mostly seeking.
 const MIN_PIECE_S: f64 = 1.0;
 /// Frames between two progress reports of a piece.
