@@ -258,10 +258,8 @@ impl Program {
         let sets = &self.sets[tile.head / group];
         let last = self.first + tile.rows.at(tile.rows.count - 1);
         let keys = self.segments[tile.segments.clone()].iter().map(|segment| {
-            let end =
-                segment.near.map_or(segment.keys.end, |near| segment.keys.end.min((last + 1).saturating_sub(near)));
-            let start = segment.far.map_or(0, |far| last.saturating_sub(far)).max(segment.keys.start);
-            sets[segment.set].below(end).saturating_sub(sets[segment.set].below(start)).div_ceil(KEYS)
+            let (from, to) = tile::seen(segment, &sets[segment.set], last);
+            (to - from).div_ceil(KEYS)
         });
         keys.sum()
     }

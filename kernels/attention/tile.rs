@@ -90,7 +90,7 @@ compiled_for!(avx512_bf16, "avx512f,avx512bf16");
 
 /// The keys of a set that the row at `position` sees through a segment, as indices into the set.
 #[inline(always)]
-fn seen(segment: &Segment, positions: &Positions, position: usize) -> (usize, usize) {
+pub(super) fn seen(segment: &Segment, positions: &Positions, position: usize) -> (usize, usize) {
     let until = segment.near.map_or(usize::MAX, |near| (position + 1).saturating_sub(near));
     let from = segment.far.map_or(0, |far| position.saturating_sub(far));
     let (from, to) = (positions.below(segment.keys.start.max(from)), positions.below(segment.keys.end.min(until)));

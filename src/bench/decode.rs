@@ -1,5 +1,6 @@
 //! Frames out of a file: chosen ones, as RGB, with their exact times.
 
+use super::median;
 use crate::decode::{self, DecodeError, FrameFacts, Request};
 use serde::Serialize;
 use std::path::Path;
@@ -65,9 +66,7 @@ pub fn run(path: &Path, request: &Request, runs: usize) -> Result<Outcome, Bench
         runs_s.push(seconds);
         last = Some(report);
     }
-    let mut sorted = runs_s.clone();
-    sorted.sort_by(f64::total_cmp);
-    let seconds = sorted[sorted.len() / 2];
+    let seconds = median(&runs_s);
     let covered = last.as_ref().map_or(0.0, |report| report.coverage.duration());
     Ok(Outcome {
         schema: "longsight.bench.decode/1",

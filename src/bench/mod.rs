@@ -14,3 +14,10 @@ mod world;
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};
+
+/// The middle one of at least one measurement.
+fn median(seconds: &[f64]) -> f64 {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}

@@ -1,5 +1,6 @@
 //! The scenes of a file, found as users find them, held against a plain walk.
 
+use super::median;
 use crate::decode::{DecodeError, Limits};
 use crate::scenes::{self, Detector, Row, Scenes, Wishes};
 use serde::Serialize;
@@ -63,9 +64,7 @@ pub fn run(path: &Path, detector: &dyn Detector, limits: &Limits, runs: usize) -
         std::hint::black_box(find(detector, limits)?);
         runs_s.push(started.elapsed().as_secs_f64());
     }
-    let mut sorted = runs_s.clone();
-    sorted.sort_by(f64::total_cmp);
-    let seconds = sorted[sorted.len() / 2];
+    let seconds = median(&runs_s);
     let (first, last) = (found.scenes.first(), found.scenes.last());
     let frames = last.map_or(0, |scene| scene.end_frame);
     let covered = first.zip(last).map_or(0.0, |(first, last)| last.end - first.start);

@@ -10,7 +10,7 @@ pub(super) enum Dtype {
     F32,
     /// 16-bit IEEE floats: least memory, slow on a CPU
     F16,
-    /// 16-bit brain floats in weights and products: twice as fast as f32 on processors with AVX512-BF16
+    /// 16-bit brain floats in weights and products, on processors with AVX512-BF16; elsewhere as f32
     Bf16,
 }
 

@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Pictures that wait between decoding and use, and decoded frames that wait to become pictures: 25 and 12 MB at 1080p.
+/// Pictures that wait between decoding and use, and decoded frames of each walk that wait to become pictures: 25 and 12 MB
+/// at 1080p.
 pub const FRAMES_IN_FLIGHT: usize = 4;
 
 /// What is wanted of a video.

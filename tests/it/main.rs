@@ -12,3 +12,4 @@ mod model_command;
 mod model_numbers;
 mod scenes;
 mod schemas;
+mod tools;
