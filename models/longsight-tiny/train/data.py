@@ -18,10 +18,10 @@ class Clips:
         self.rows = [json.loads(line) for line in open(folder / "clips.jsonl")]
         self.frames = np.memmap(folder / "frames.u8", np.uint8, "r").reshape(-1, side, side, 3)
 
-    def pairs(self, row):
-        """[patches, 2, side, side, 3], an odd last frame repeated, and the two times of each pair."""
-        x = self.frames[row["offset"]:row["offset"] + row["frames"]]
-        times = list(row["times"])
+    def pairs(self, row, stride=1):
+        """Every `stride`-th frame as [patches, 2, side, side, 3], an odd last frame repeated, and the two times of each pair."""
+        x = self.frames[row["offset"]:row["offset"] + row["frames"]:stride]
+        times = row["times"][::stride]
         if len(x) % 2:
             x, times = np.concatenate([x, x[-1:]]), times + times[-1:]
         return x.reshape(-1, 2, *x.shape[1:]), list(zip(times[::2], times[1::2]))
@@ -48,11 +48,15 @@ class Packer:
             self.cache[text] = self.encode(text)
         return self.cache[text]
 
-    def prefix(self, times):
+    def prefix(self, times, leaps):
+        """Ids and positions of the clip, where the question's positions start, and where each pair's ids begin and end.
+
+        Before pair n the positions leap by `leaps[n]`, as if that much had been seen in between."""
         ids, pos, ranges = list(self.head), [], []
         pos += [(i, i, i) for i in range(len(ids))]
         at = len(ids)
-        for t in times:
+        for n, t in enumerate(times):
+            at += leaps.get(n, 0)
             begin = len(ids)
             stamp = self.cached(f"<{t:.1f} seconds><|vision_start|>")
             ids += stamp
@@ -68,14 +72,20 @@ class Packer:
         return ids, pos, at, ranges
 
     def looked_up(self, q, say):
-        """(index of the answer's token, time of the change that it is read off) where the answer depends on when things begin or end."""
+        """(index of the answer's token, head, from, to): where the answer is read off, in seconds. Head 0 looks for the pair in which
+        something begins or ends, head 1 for those in which it shows."""
         if q["kind"] == "when" and q["spans"]:
             moments = [t for span in q["spans"] for t in span]
-            return [(i, moments[n]) for i, n in self.numbers(say)]
+            return [(i, 0, moments[n], moments[n]) for i, n in self.numbers(say)]
         if q["kind"] == "order":  # whether the second thing named has been seen when the first begins
-            return [(0, q["spans"][0 if q["answer"] == "Before." else 1][0])]
+            return [(0, 0, *q["spans"][0 if q["answer"] == "Before." else 1][:1] * 2)]
         if q["kind"] == "after":
-            return [(i, q["spans"][-1][0]) for i in range(len(say) - 1)]
+            return [(i, 0, *q["spans"][-1][:1] * 2) for i in range(len(say) - 1)]
+        if q["kind"] == "scene":
+            return [(i, 0, *q["spans"][0][:1] * 2) for i in range(len(say) - 1)]
+        if q["kind"] in ("existence", "colour", "shape", "motion", "reading") and len(q["spans"]) == 1:
+            start, end = q["spans"][0]
+            return [(i, 1, start, start if ":" in q["answer"] else end - 0.1) for i in range(len(say) - 1)]
         return []
 
     def numbers(self, ids):
@@ -88,11 +98,15 @@ class Packer:
                 found.append((i, number))
         return found
 
-    def row(self, clips, row, questions, shift=0.0):
-        pixels, pairs = clips.pairs(row)
+    def row(self, clips, row, questions, rng=None, stride=1):
+        """One clip with its questions; with `rng` it may stand late in a longer one (see `afar`)."""
+        pixels, pairs = clips.pairs(row, stride)
+        shift, leaps = afar(rng, len(pairs)) if rng else (0.0, {})
         times = [(a + b) / 2 + shift for a, b in pairs]
-        ids, pos, at, ranges = self.prefix(times)
+        ids, pos, at, ranges = self.prefix(times, leaps)
         seg, target, pointers = [0] * len(ids), [-100] * len(ids), []
+        if shift:  # the times of choices would have to be moved too
+            questions = [q for q in questions if q["kind"] != "choice" or "seconds" not in q["prompt"]]
         for n, q in enumerate(questions, 1):
             answer = q["answer"]
             if shift and q["kind"] == "when" and q["spans"]:
@@ -100,14 +114,34 @@ class Packer:
             ask = self.cached(q["prompt"]) + self.turn
             say = self.cached(answer) + [self.end]
             first = len(ids) + len(ask) - 1  # where the first token of the answer is decided
-            pointers += [(first + i, *ranges[pair_at(pairs, t)]) for i, t in self.looked_up(q, say)]
+            pointers += [(first + i, head, ranges[pair_at(pairs, start)][0], ranges[pair_at(pairs, end)][1])
+                         for i, head, start, end in self.looked_up(q, say)]
             ids += ask + say[:-1]
             target += [-100] * (len(ask) - 1) + say
             seg += [n] * (len(ask) + len(say) - 1)
             pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
         stamps = [stamp_digits(t) for t in times]
-        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=story(row, pairs), pointers=pointers,
+        told, counts = story(row, pairs)
+        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=told, counts=counts, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
+
+
+LATEST = 7200.0  # seconds: the longest video that the model is to be asked about
+FARTHEST = 65536  # and the positions that such a video takes
+
+
+def afar(rng, pairs):
+    """(seconds that the clip is moved by, leaps of position): a short clip seen as part of a long one, so that times of four digits
+    and distances of an hour are met without the tokens of an hour (positions skipped as in PoSE, Zhu et al. 2023)."""
+    shift = round(2 * LATEST ** rng.random()) / 2 if rng.random() < 0.5 else 0.0
+    leaps = {}
+    if rng.random() < 0.4:
+        left = int(FARTHEST ** rng.uniform(0.4, 1.0))
+        for _ in range(rng.randint(1, 3)):
+            leap = rng.randint(0, left)
+            leaps[rng.randint(0, pairs - 1)] = leap
+            left -= leap
+    return shift, leaps
 
 
 def pair_at(pairs, time):
@@ -126,7 +160,7 @@ def pack(rows):
     held = [h for r in rows for h in r["story"]]
     told = torch.zeros(len(held), STATES, len(THINGS))
     told[[n for n, h in enumerate(held) for _ in h], [s for h in held for s, _ in h], [i for h in held for _, i in h]] = 1
-    pointers = torch.tensor([(b, *p) for b, r in enumerate(rows) for p in r["pointers"]], dtype=torch.long).reshape(-1, 4)
+    pointers = torch.tensor([(b, *p) for b, r in enumerate(rows) for p in r["pointers"]], dtype=torch.long).reshape(-1, 5)
     return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1), pointers=pointers,
-                digits=torch.tensor([d for r in rows for d in r["digits"]]),
+                digits=torch.tensor([d for r in rows for d in r["digits"]]), counts=torch.tensor([c for r in rows for c in r["counts"]]),
                 pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

@@ -11,6 +11,10 @@ from torch.nn import functional as F
 
 PATCH, MERGE, TEMPORAL = 16, 2, 2
 
+# Up to so many tokens attention is written out: with a mask, PyTorch's fused attention is slower than that on a CPU. Beyond, the
+# scores of all layers would take gigabytes.
+WRITTEN_OUT = 2048
+
 CONFIG = {
     "vision": dict(depth=3, hidden_size=160, intermediate_size=480, num_heads=5, num_position_embeddings=36,
                    deepstack_visual_indexes=[1], out_hidden_size=256),
@@ -152,7 +156,9 @@ class Attention(nn.Module):
         k = self.k_norm(heads(self.k_proj(x))).transpose(1, 2)
         v = heads(self.v_proj(x)).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-        # Written out: with a mask, PyTorch's fused attention is slower than this on a CPU.
+        if t > WRITTEN_OUT:
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+            return self.o_proj(out.transpose(1, 2).reshape(b, t, -1))
         kv, share = k.shape[1], q.shape[1] // k.shape[1]
         scores = (q.reshape(b, kv, share * t, -1) @ k.transpose(-1, -2)).view(b, kv, share, t, t)
         weights = scores.float().mul(self.dim ** -0.5).masked_fill(~mask[:, :, None], -1e4).softmax(-1).to(v.dtype)

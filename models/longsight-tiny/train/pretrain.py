@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from tokenizers import Tokenizer
 from data import CELLS, Clips
 from model import Tiny
-from train import HALF, ahead, optimisers
-from truth import COLOURS, NAMED, SEEN, SHAPES, WORDS, cells
+from train import HALF, ahead, load, optimisers
+from truth import COLOURS, MOTIONS, NAMED, NUMBERS, SEEN, SHAPES, WORDS, cells
 
 
 class Asker(nn.Module):
@@ -65,8 +65,8 @@ def held_out(asker, visual, clips, count=512):
     """Of the targets that hold, how many score above even odds; and of those that score so, how many hold."""
     pixels, y = next(batches(clips, count, 7, threading.Event()))
     scores, _ = score(asker, visual, pixels, y)
-    groups = dict(colour=COLOURS, shape=SHAPES, word=WORDS, number=[n for n in SEEN.names if n.startswith(("tens", "ones"))],
-                  motion=["left", "right", "up", "down", "still"], half=["first only", "second only"])
+    groups = dict(colour=COLOURS, shape=SHAPES, word=WORDS, number=NUMBERS,
+                  motion=MOTIONS, half=["first only", "second only"])
     found = {}
     for name, labels in groups.items():
         at = [SEEN.at[n] for n in labels]
@@ -82,6 +82,7 @@ def main():
     ap.add_argument("--held-out", type=pathlib.Path, required=True)
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--out", type=pathlib.Path, required=True)
+    ap.add_argument("--init", type=pathlib.Path, help="go on from this stage's or another's checkpoint")
     ap.add_argument("--minutes", type=float, required=True, help="processor minutes")
     ap.add_argument("--batch", type=int, default=96)
     ap.add_argument("--rate", type=float, default=2e-3)
@@ -90,6 +91,8 @@ def main():
     torch.manual_seed(1)
     tok, clips, held = Tokenizer.from_file(a.tokenizer), Clips(a.data), Clips(a.held_out)
     model = Tiny(tok.get_vocab_size())
+    if a.init:
+        model.load_state_dict(load(a.init)["model"])
     visual, embed = model.model.visual, model.model.language_model.embed_tokens
     model.compile_layers()
     asker = Asker(tok, embed)

@@ -14,20 +14,22 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from data import Clips, Packer, pack
 from model import CONFIG, RMSNorm, Tiny, rotate
-from truth import STATES, THINGS
+from truth import DIGITS, MOST, SCENES, SORTS, STATES, THINGS
 
 
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
+FRAMES = 20  # a batch of `--batch` clips has at most so many frames a clip; longer clips come in smaller batches
 
 
-# The layer before which the lower half is asked, and the one whose first head looks times up.
+# The layer before which the lower half is asked, and the one in which two heads, (of queries, of keys), look answers up.
 TELL, LOOK = 3, 4
+HEADS = [(0, 0), (2, 1)]
 
 # Without bf16 dot products in the processor, bf16 is ten times slower than f32.
 HALF = torch.cpu._is_avx512_bf16_supported()
 
-# What the first questions of a new user are about is asked more often than the rest.
-OFTEN = {"existence": 4, "colour": 4, "shape": 4, "when": 4, "absent": 2, "reading": 2}
+# What is hard, and what new users ask first, is asked more often than the rest.
+OFTEN = {"existence": 2, "count": 3, "motion": 2, "reading": 3, "order": 3, "when": 4, "absent": 2}
 
 
 def pick(rng, questions, count):
@@ -39,19 +41,22 @@ def batches(sources, packer, size, per_clip, seed, stop):
     """Endless batches of clips of like length, made on one thread ahead of the training."""
     rng = random.Random(seed)
     while not stop.is_set():
-        order = [(clips, row) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
+        order = [(clips, row, slower(rng, row)) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
         rng.shuffle(order)
         for start in range(0, len(order), size * 16):
-            group = sorted(order[start:start + size * 16], key=lambda cr: cr[1]["frames"])
-            chunks = [group[i:i + size] for i in range(0, len(group), size)]
+            chunks = [[]]
+            for clips, row, stride in sorted(order[start:start + size * 16], key=lambda one: one[1]["frames"] // one[2]):
+                if len(chunks[-1]) == size or (len(chunks[-1]) + 1) * (row["frames"] // stride) > size * FRAMES:
+                    chunks.append([])
+                chunks[-1].append((clips, row, stride))
             rng.shuffle(chunks)
-            for chunk in chunks:
-                rows = []
-                for clips, row in chunk:
-                    questions = pick(rng, row["questions"], per_clip)
-                    shift = rng.randrange(1, 120) * 0.5 if rng.random() < 0.3 else 0.0
-                    rows.append(packer.row(clips, row, questions, shift))
-                yield pack(rows)
+            for chunk in filter(None, chunks):
+                yield pack([packer.row(clips, row, pick(rng, row["questions"], per_clip), rng, stride) for clips, row, stride in chunk])
+
+
+def slower(rng, row):
+    """Every which frame of a clip is shown: most clips as they are, some at a half or a quarter of the rate."""
+    return rng.choice([1, 1, 1, 1, 2, 4]) if row["frames"] >= 16 else 1
 
 
 def ahead(make, depth=6):
@@ -73,25 +78,34 @@ class Teller(nn.Module):
     def __init__(self, text):
         super().__init__()
         self.norm = RMSNorm(text["hidden_size"], text["rms_norm_eps"])
-        self.story, self.digits = nn.Linear(text["hidden_size"], STATES * len(THINGS)), nn.Linear(text["hidden_size"], 80)
+        size = text["hidden_size"]
+        self.story, self.digits = nn.Linear(size, STATES * len(THINGS)), nn.Linear(size, 20 * DIGITS)
+        self.counts, self.scene = nn.Linear(size, SORTS * (MOST + 1)), nn.Linear(size, SCENES + 1)
         nn.init.constant_(self.story.bias, -4.0)
 
     def forward(self, half, batch):
         x = self.norm(half).float()
         told = F.binary_cross_entropy_with_logits(self.story(x), batch["story"], reduction="none", pos_weight=torch.tensor(3.0)).sum(1).mean()
-        return told + F.cross_entropy(self.digits(x).view(-1, 10), batch["digits"].flatten()) * 4
+        told = told + F.cross_entropy(self.digits(x).view(-1, 10), batch["digits"].flatten()) * 4
+        counted = F.cross_entropy(self.counts(x).view(-1, MOST + 1), batch["counts"][:, :-1].flatten())
+        return told + counted * 4 + F.cross_entropy(self.scene(x), batch["counts"][:, -1]) * 2
 
 
 def pointing(language, x, batch):
-    """How far the attention of one head is from where a time in an answer has to be read off: minus the logarithm of its weight on
-    the pair of frames in question. `x` comes before the layer LOOK."""
-    if not len(batch["pointers"]):
+    """How far the attention of two heads is from where an answer has to be read off: minus the logarithm of their weight on the pairs
+    of frames in question. `x` comes before the layer LOOK."""
+    return sum(pointed(language, x, batch, head, batch["pointers"][batch["pointers"][:, 2] == head]) for head in range(len(HEADS)))
+
+
+def pointed(language, x, batch, head, pointers):
+    if not len(pointers):
         return x.sum() * 0
-    rows, at, begin, end = batch["pointers"].T
+    rows, at, _, begin, end = pointers.T
     attention, (cos, sin) = language.layers[LOOK].self_attn, language.turns(batch["positions"])
     x = language.layers[LOOK].input_layernorm(x)
-    q = attention.q_norm(F.linear(x[rows, at], attention.q_proj.weight[:attention.dim]))
-    k = attention.k_norm(F.linear(x, attention.k_proj.weight[:attention.dim]))
+    part = lambda proj, place: proj.weight[place * attention.dim:(place + 1) * attention.dim]
+    q = attention.q_norm(F.linear(x[rows, at], part(attention.q_proj, HEADS[head][0])))
+    k = attention.k_norm(F.linear(x, part(attention.k_proj, HEADS[head][1])))
     q, k = rotate(q, cos[rows, 0, at], sin[rows, 0, at]), rotate(k, cos[:, 0], sin[:, 0])
     scores = torch.einsum("pc,ptc->pt", q.float(), k.float()[rows]) * attention.dim ** -0.5
     shares = scores.masked_fill(~batch["mask"][rows, 0, at], -1e4).log_softmax(-1)
@@ -199,7 +213,8 @@ def train(rank, a):
         saved = load(last if last.exists() else a.init)
         model.load_state_dict(saved["model"])
         if "teller" in saved:
-            teller.load_state_dict(saved["teller"])
+            known = teller.state_dict()
+            teller.load_state_dict({k: v if v.shape == known[k].shape else known[k] for k, v in saved["teller"].items()})
         for o, s in zip(opts, saved.get("opts", [])):
             o.load_state_dict(s)
         if last.exists():

@@ -1,16 +1,17 @@
 """What a pair of frames shows, from the script: targets for the vision tower and for the language model's lower layers.
 
-Times are seconds of the clip; a pair is the times (a, b) of its two frames. What shows is one of 64 things (a colour and a shape),
-one of the words of the world's signs, or a number of two digits.
+Times are seconds of the clip; a pair is the times (a, b) of its two frames. What shows is one of 120 things (a colour and a shape),
+one of the words of the world's signs, a number of two digits, or a counter (`3:07`), whose digits are told apart by their place.
 """
 import torch
 
-COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "white", "cyan"]
-SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "diamond", "ring"]
-MOTIONS = ["still", "left", "right", "up", "down"]
+COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "white", "cyan", "pink", "black"]
+SHAPES = ["circle", "square", "triangle", "star", "heart", "cross", "diamond", "ring", "arrow", "crescent", "hourglass", "bolt"]
+MOTIONS = ["still", "left", "right", "up", "down", "grows", "shrinks"]  # "up-left" is up and left
 WORDS = ("OPEN EXIT STOP TAXI CAFE NORTH SOUTH EAST WEST BANK PARK HOTEL MALL BUS METRO ZOO MUSIC BOOKS PIZZA FISH MILK TEA GOLD "
          "RIVER LAKE HILL QUIET HELP SALE FIRE JUMP WAVE").split()
 FADE = 1.0  # no scene takes longer to come or go
+FLASH, TICK = 0.15, 2.0  # seconds: see the world's script
 
 
 class Labels:
@@ -23,7 +24,7 @@ class Labels:
         return len(self.names)
 
 
-NUMBERS = [f"tens{d}" for d in range(1, 10)] + [f"ones{d}" for d in range(10)]
+NUMBERS = [f"{place}{d}" for place in ("minutes", "tens", "ones") for d in range(10)]
 # A visual token: what it speaks of in words first, then what only training asks it.
 SEEN = Labels(COLOURS + SHAPES + WORDS + NUMBERS + MOTIONS + ["first only", "second only"])
 NAMED = len(COLOURS + SHAPES + WORDS)
@@ -32,9 +33,17 @@ SIGN = [SEEN.at[n] for n in WORDS + NUMBERS]
 # A pair of frames as a whole.
 THINGS = Labels([f"{c} {s}" for c in COLOURS for s in SHAPES] + WORDS + NUMBERS)
 STATES = 5  # seen in the first frame, in the second, begun or ended since the pair before, seen at any time so far
+MOST = 5  # of a sort are counted; more count as so many
+SCENES = 9
 
 
-def sign_labels(text):
+def sign_labels(sign, t):
+    """What a sign says at time t."""
+    text = sign["text"]
+    if sign["counts"]:
+        minutes, seconds = map(int, text.split(":"))
+        count = minutes * 60 + seconds + int(max(0, t - sign["span"][0]) / TICK)
+        return [f"minutes{count // 60 % 10}", f"tens{count % 60 // 10}", f"ones{count % 10}"]
     return [text] if text.isalpha() else [f"tens{text[0]}", f"ones{text[1]}"]
 
 
@@ -47,7 +56,8 @@ def on(span, t):
 
 
 def cells(row, a, b, side):
-    """Targets [side * side, SEEN] of one pair: 1, 0, or -1 where nothing is asked. None while one scene turns into another.
+    """Targets [side * side, SEEN] of one pair: 1, 0, or -1 where nothing is asked. None in a flash and while one scene turns into
+    another.
 
     An object's colour, shape and motion hold for the cell of its centre; cells that it only touches are not asked for it."""
     scenes = [s for s in row["scenes"] if s["span"][0] <= a and b < s["span"][1]]
@@ -56,6 +66,8 @@ def cells(row, a, b, side):
     scene, mid = scenes[0], (a + b) / 2
     after = [s for s in row["scenes"] if s["span"][0] == scene["span"][1]]
     if after and after[0]["entrance"]["kind"] != "cut" and scene["span"][1] - b < FADE:
+        return None
+    if scene["flash"] is not None and any(scene["flash"] - 0.2 <= t < scene["flash"] + FLASH + 0.2 for t in (a, b)):
         return None
     y = torch.zeros(side * side, len(SEEN))
     held = set()
@@ -66,7 +78,7 @@ def cells(row, a, b, side):
         t = mid if first and second else a if first else b
         share = (t - o["span"][0]) / (o["span"][1] - o["span"][0])
         x, z = (f + (g - f) * min(1, max(0, share)) for f, g in zip(o["from"], o["to"]))
-        reach = o["diameter"] / 2
+        reach = (o["diameters"][0] + (o["diameters"][1] - o["diameters"][0]) * share) / 2
         centre = min(side - 1, int(z * side)) * side + min(side - 1, int(x * side))
         for cell in range(side * side):
             r, c = divmod(cell, side)
@@ -74,7 +86,7 @@ def cells(row, a, b, side):
             dz = max(r / side - z, 0, z - (r + 1) / side)
             if cell == centre and colour_at(o, a) == colour_at(o, b):
                 names = [colour_at(o, t), o["shape"]]
-                names += [o["motion"]] if first and second else ["first only" if first else "second only"]
+                names += o["motion"].split("-") if first and second else ["first only" if first else "second only"]
                 y[cell, OBJECT] = 0
                 y[cell, [SEEN.at[n] for n in names]] = 1
                 if not (first and second):
@@ -88,7 +100,9 @@ def cells(row, a, b, side):
         cell = min(side - 1, int(z * side)) * side + min(side - 1, int(x * side))
         y[:, SIGN] = -1
         y[cell, SIGN] = 0
-        y[cell, [SEEN.at[n] for n in sign_labels(sign["text"])]] = 1
+        first, second = ({SEEN.at[n] for n in sign_labels(sign, t)} for t in (a, b))
+        y[cell, list(first & second)] = 1
+        y[cell, list(first ^ second)] = -1  # a counter goes on between the frames
     return y
 
 
@@ -100,24 +114,36 @@ def visible(row, t):
             if on(o["span"], t):
                 found.add(THINGS.at[f"{colour_at(o, t)} {o['shape']}"])
         if scene["sign"] and on(scene["sign"]["span"], t):
-            found.update(THINGS.at[n] for n in sign_labels(scene["sign"]["text"]))
+            found.update(THINGS.at[n] for n in sign_labels(scene["sign"], t))
     return found
 
 
 def story(row, pairs):
-    """For each pair of frames, the (state, thing) that hold."""
-    told, before, ever = [], set(), set()
+    """For each pair of frames, the (state, thing) that hold; and how many things of each sort have been seen so far: of each colour,
+    of each shape, in all, signs, scenes."""
+    told, counts, before, ever = [], [], set(), set()
+    signs = {s["sign"]["text"]: s["sign"]["span"][0] for s in row["scenes"] if s["sign"] and not s["sign"]["counts"]}
     for a, b in pairs:
         first, second = visible(row, a), visible(row, b)
         held = [(0, i) for i in first] + [(1, i) for i in second]
         held += [(2, i) for i in (first | second) - before] + [(3, i) for i in (before | first) - second]
         ever |= first | second
         told.append(held + [(4, i) for i in ever])
+        things = [divmod(i, len(SHAPES)) for i in ever if i < len(COLOURS) * len(SHAPES)]
+        sorts = [sum(c == k for c, _ in things) for k in range(len(COLOURS))] + [sum(s == k for _, s in things) for k in range(len(SHAPES))]
+        sorts += [len(things), sum(start <= b for start in signs.values())]
+        counts.append([min(MOST, n) for n in sorts] + [min(SCENES, sum(s["span"][0] <= b for s in row["scenes"]))])
         before = second
-    return told
+    return told, counts
+
+
+SORTS = len(COLOURS) + len(SHAPES) + 2
+
+
+DIGITS = 5
 
 
 def stamp_digits(t):
-    """Hundreds, tens, ones and tenths of a time as the prompt prints it."""
+    """Thousands, hundreds, tens, ones and tenths of a time as the prompt prints it."""
     whole, tenth = f"{t:.1f}".split(".")
-    return [int(d) for d in whole[-3:].rjust(3, "0")] + [int(tenth)]
+    return [int(d) for d in whole[-4:].rjust(4, "0")] + [int(tenth)]

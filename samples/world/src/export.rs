@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::dice::{Dice, Split};
 use crate::media::{Decoder, EncodeOptions, Encoder, MediaError};
 use crate::questions::{Kind, ask, prompt_text};
-use crate::render::Renderer;
+use crate::render::{Renderer, Style};
 use crate::script::{Scene, Script, Span, Wishes};
 
 /// The stream of choices encoding is drawn from.
 const PURPOSE: u8 = 2;
 /// Sides in pixels that clips are filmed at.
-const SIDES: [u32; 6] = [96, 96, 96, 128, 128, 192];
+const SIDES: [u32; 6] = [96, 96, 112, 128, 160, 256];
 /// Pictures a second.
 const RATES: [u32; 3] = [6, 8, 10];
 /// Presets of x264.
@@ -193,7 +193,7 @@ fn encoding(script: &Script) -> EncodeOptions {
         width: side,
         height: side,
         rate: (*dice.pick(&RATES), 1),
-        crf: dice.between(18, 34) as u32,
+        crf: dice.between(16, 36) as u32,
         preset: (*dice.pick(&PRESETS)).to_owned(),
         gop: *dice.pick(&[25, 50, 250]),
     }
@@ -212,7 +212,8 @@ pub fn sample_times(duration: f64, fps: f64, most: usize) -> Vec<f64> {
 /// # Errors
 /// What the encoder or decoder returns.
 pub fn sampled(script: &Script, encoding: &EncodeOptions, times: &[f64]) -> Result<Vec<(f64, RgbImage)>, MediaError> {
-    let renderer = Renderer::new(script, encoding.width, encoding.height);
+    let style = Style::drawn(script.split, script.seed);
+    let renderer = Renderer::styled(script, encoding.width, encoding.height, style);
     let mut encoder = Encoder::open(encoding, false)?;
     let mut decoder = Decoder::open()?;
     let mut found = Vec::with_capacity(times.len());
@@ -295,12 +296,13 @@ mod tests {
         for (line, seed) in lines.iter().zip(options.seed..) {
             assert_eq!((line.seed, line.offset, line.times.len()), (seed, offset, line.frames));
             let script = Script::write(options.split, seed, &options.wishes);
-            let renderer = Renderer::new(&script, 96, 96);
+            let renderer = Renderer::styled(&script, 96, 96, Style::drawn(options.split, seed));
             for (frame, &time) in pixels.chunks(96 * 96 * 3).skip(offset as usize).zip(&line.times) {
                 let drawn = renderer.picture(time);
                 let difference: u64 = drawn.iter().zip(frame).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-                // What the codec and the resizing lose at worst; another scene or object would be far more.
-                assert!(difference < 8 * 96 * 96 * 3, "seed {seed} at {time}: {difference}");
+                // What the codec, the resizing and film grain change at worst; another scene or object would be far more.
+                let grain = script.scenes.iter().map(|scene| u64::from(scene.grain)).max().unwrap_or(0);
+                assert!(difference < (8 + grain) * 96 * 96 * 3, "seed {seed} at {time}: {difference}");
             }
             offset += line.frames as u64;
         }

@@ -138,7 +138,7 @@ mod tests {
         let text = std::fs::read_to_string(folder.path().join("questions.json")).unwrap();
         let questions: Vec<SampleQuestion> = serde_json::from_str(&text).unwrap();
         let kinds: BTreeSet<Kind> = questions.iter().map(|question| question.kind).collect();
-        assert_eq!(kinds.len(), 12);
+        assert_eq!(kinds.len(), 13);
         let clips: BTreeSet<&str> = questions.iter().map(|question| question.clip.as_str()).collect();
         assert_eq!(clips.len(), SAMPLES.len());
     }

@@ -15,12 +15,24 @@ pub enum Colour {
     Orange,
     White,
     Cyan,
+    Pink,
+    Black,
 }
 
 impl Colour {
     /// Every colour.
-    pub const ALL: [Self; 8] =
-        [Self::Red, Self::Green, Self::Blue, Self::Yellow, Self::Purple, Self::Orange, Self::White, Self::Cyan];
+    pub const ALL: [Self; 10] = [
+        Self::Red,
+        Self::Green,
+        Self::Blue,
+        Self::Yellow,
+        Self::Purple,
+        Self::Orange,
+        Self::White,
+        Self::Cyan,
+        Self::Pink,
+        Self::Black,
+    ];
 
     /// The English word.
     pub fn word(self) -> &'static str {
@@ -33,6 +45,8 @@ impl Colour {
             Self::Orange => "orange",
             Self::White => "white",
             Self::Cyan => "cyan",
+            Self::Pink => "pink",
+            Self::Black => "black",
         }
     }
 
@@ -47,6 +61,8 @@ impl Colour {
             Self::Orange => [250, 130, 20],
             Self::White => [245, 245, 245],
             Self::Cyan => [50, 210, 225],
+            Self::Pink => [250, 145, 195],
+            Self::Black => [14, 14, 14],
         }
     }
 }
@@ -64,12 +80,28 @@ pub enum Shape {
     Cross,
     Diamond,
     Ring,
+    Arrow,
+    Crescent,
+    Hourglass,
+    Bolt,
 }
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Self; 8] =
-        [Self::Circle, Self::Square, Self::Triangle, Self::Star, Self::Heart, Self::Cross, Self::Diamond, Self::Ring];
+    pub const ALL: [Self; 12] = [
+        Self::Circle,
+        Self::Square,
+        Self::Triangle,
+        Self::Star,
+        Self::Heart,
+        Self::Cross,
+        Self::Diamond,
+        Self::Ring,
+        Self::Arrow,
+        Self::Crescent,
+        Self::Hourglass,
+        Self::Bolt,
+    ];
 
     /// The English word.
     pub fn word(self) -> &'static str {
@@ -82,6 +114,10 @@ impl Shape {
             Self::Cross => "cross",
             Self::Diamond => "diamond",
             Self::Ring => "ring",
+            Self::Arrow => "arrow",
+            Self::Crescent => "crescent",
+            Self::Hourglass => "hourglass",
+            Self::Bolt => "bolt",
         }
     }
 
@@ -96,13 +132,17 @@ impl Shape {
             Self::Cross => "crosses",
             Self::Diamond => "diamonds",
             Self::Ring => "rings",
+            Self::Arrow => "arrows",
+            Self::Crescent => "crescents",
+            Self::Hourglass => "hourglasses",
+            Self::Bolt => "bolts",
         }
     }
 }
 
-/// The way an object goes across the picture.
+/// What an object does while it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Motion {
     Still,
@@ -110,20 +150,59 @@ pub enum Motion {
     Right,
     Up,
     Down,
+    UpLeft,
+    UpRight,
+    DownLeft,
+    DownRight,
+    Grows,
+    Shrinks,
 }
 
 impl Motion {
     /// Every motion.
-    pub const ALL: [Self; 5] = [Self::Still, Self::Left, Self::Right, Self::Up, Self::Down];
+    pub const ALL: [Self; 11] = [
+        Self::Still,
+        Self::Left,
+        Self::Right,
+        Self::Up,
+        Self::Down,
+        Self::UpLeft,
+        Self::UpRight,
+        Self::DownLeft,
+        Self::DownRight,
+        Self::Grows,
+        Self::Shrinks,
+    ];
 
-    /// The answer to "which way does it move?".
-    pub fn answer(self) -> &'static str {
+    /// What stands in an answer to "which way does it move?", in mid-sentence.
+    pub fn phrase(self) -> &'static str {
         match self {
-            Self::Still => "It does not move.",
-            Self::Left => "To the left.",
-            Self::Right => "To the right.",
-            Self::Up => "Up.",
-            Self::Down => "Down.",
+            Self::Still => "it does not move",
+            Self::Left => "to the left",
+            Self::Right => "to the right",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::UpLeft => "up and to the left",
+            Self::UpRight => "up and to the right",
+            Self::DownLeft => "down and to the left",
+            Self::DownRight => "down and to the right",
+            Self::Grows => "it grows",
+            Self::Shrinks => "it shrinks",
+        }
+    }
+
+    /// Along x and y: -1, 0 or 1, y downwards.
+    pub fn way(self) -> [f64; 2] {
+        match self {
+            Self::Still | Self::Grows | Self::Shrinks => [0.0, 0.0],
+            Self::Left => [-1.0, 0.0],
+            Self::Right => [1.0, 0.0],
+            Self::Up => [0.0, -1.0],
+            Self::Down => [0.0, 1.0],
+            Self::UpLeft => [-1.0, -1.0],
+            Self::UpRight => [1.0, -1.0],
+            Self::DownLeft => [-1.0, 1.0],
+            Self::DownRight => [1.0, 1.0],
         }
     }
 }
@@ -158,7 +237,7 @@ pub const SIGN_WORDS: [&str; 32] = [
 
 /// `"a"` or `"an"`, for the word that follows.
 pub fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) || word.starts_with("hour") { "an" } else { "a" }
 }
 
 /// The first letter made a capital, and a full stop at the end.
@@ -186,7 +265,7 @@ mod tests {
 
     #[test]
     fn articles_and_sentences() {
-        assert_eq!((article("orange"), article("red")), ("an", "a"));
+        assert_eq!((article("orange"), article("red"), article("hourglass")), ("an", "a", "an"));
         assert_eq!(sentence("a blue circle"), "A blue circle.");
     }
 }

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::words::{Colour, Shape};
 
-use super::facts::{Facts, sign_name};
+use super::facts::{COUNTER, Facts, sign_name};
 use super::{Kind, NOT_THERE, Question, objects, question, signs, times};
 
 pub(super) fn absent(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
@@ -28,8 +28,11 @@ pub(super) fn absent(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         let colour = dice.pick(&colours).word();
         ask(dice, &objects::SHAPE, &[colour]);
     }
-    if facts.signs.is_empty() {
+    if facts.signs.is_empty() && facts.counter.is_none() {
         ask(dice, &signs::READING, &[]);
+    }
+    if facts.counter.is_none() {
+        ask(dice, &times::WHEN, &[COUNTER]);
     }
     questions
 }

@@ -15,12 +15,16 @@ enum Mention {
     Shape(Shape),
     Colour(Colour),
     Sign(String),
+    Counter,
 }
 
 /// What is seen at one moment, in the middle between two steps of the grid.
 struct Look {
-    objects: Vec<(Pair, [f64; 2])>,
+    /// Pair, centre and diameter.
+    objects: Vec<(Pair, [f64; 2], f64)>,
     sign: Option<String>,
+    counter: Option<String>,
+    scene: usize,
 }
 
 struct Viewer(Vec<Look>);
@@ -43,7 +47,9 @@ impl Viewer {
         let look = |step: usize| {
             let time = (step as f64 + 0.5) * GRID;
             let within = |span: Span| span[0] < time && time < span[1];
-            let scene = script.scenes.iter().find(|scene| within(scene.span)).expect("scenes fill the clip");
+            let number = script.scenes.iter().position(|scene| within(scene.span)).expect("scenes fill the clip");
+            let scene = &script.scenes[number];
+            let plate = |counts| scene.sign.as_ref().filter(|sign| within(sign.span) && sign.counts == counts);
             let objects = scene.objects.iter().filter(|object| within(object.span));
             let colour = |object: &crate::script::Object| match object.repaint {
                 Some(repaint) if repaint.at < time => repaint.colour,
@@ -51,16 +57,21 @@ impl Viewer {
             };
             Look {
                 objects: objects
-                    .map(|object| (Pair { colour: colour(object), shape: object.shape }, object.centre(time)))
+                    .map(|object| {
+                        let pair = Pair { colour: colour(object), shape: object.shape };
+                        (pair, object.centre(time), object.diameter(time))
+                    })
                     .collect(),
-                sign: scene.sign.as_ref().filter(|sign| within(sign.span)).map(|sign| sign.text.clone()),
+                sign: plate(false).map(|sign| sign.text.clone()),
+                counter: plate(true).map(|sign| sign.text_at(time)),
+                scene: number + 1,
             }
         };
         Self(looks.map(look).collect())
     }
 
     fn pairs(&self) -> BTreeSet<Pair> {
-        self.0.iter().flat_map(|look| look.objects.iter().map(|(pair, _)| *pair)).collect()
+        self.0.iter().flat_map(|look| look.objects.iter().map(|(pair, ..)| *pair)).collect()
     }
 
     /// In the order they are first seen.
@@ -73,10 +84,11 @@ impl Viewer {
     /// The stretches in which something is seen.
     fn spans(&self, mention: &Mention) -> Vec<Span> {
         let seen = |look: &Look| match mention {
-            Mention::Pair(pair) => look.objects.iter().any(|(other, _)| other == pair),
-            Mention::Shape(shape) => look.objects.iter().any(|(other, _)| other.shape == *shape),
-            Mention::Colour(colour) => look.objects.iter().any(|(other, _)| other.colour == *colour),
+            Mention::Pair(pair) => look.objects.iter().any(|(other, ..)| other == pair),
+            Mention::Shape(shape) => look.objects.iter().any(|(other, ..)| other.shape == *shape),
+            Mention::Colour(colour) => look.objects.iter().any(|(other, ..)| other.colour == *colour),
             Mention::Sign(text) => look.sign.as_ref() == Some(text),
+            Mention::Counter => look.counter.is_some(),
         };
         let mut spans: Vec<Span> = Vec::new();
         for (step, _) in self.0.iter().enumerate().filter(|(_, look)| seen(look)) {
@@ -100,7 +112,7 @@ impl Viewer {
         Ok(match question.kind {
             Kind::Existence => if self.spans(only()?).is_empty() { "No." } else { "Yes." }.to_owned(),
             Kind::Absent => match mentions.as_slice() {
-                [] if self.texts().is_empty() => NOT_THERE.to_owned(),
+                [] if self.texts().is_empty() && self.spans(&Mention::Counter).is_empty() => NOT_THERE.to_owned(),
                 [one] if self.spans(one).is_empty() && question.spans.is_empty() => NOT_THERE.to_owned(),
                 _ => return fail("something is there"),
             },
@@ -156,28 +168,45 @@ impl Viewer {
                 }
             }
             Kind::After => self.next(only()?)?,
+            Kind::Scene => {
+                let [[start, end]] = self.spans(only()?)[..] else { return fail("not one span") };
+                let looks = &self.0[(start / GRID) as usize..(end / GRID) as usize];
+                let scenes: BTreeSet<usize> = looks.iter().map(|look| look.scene).collect();
+                format!("Scene {}.", one_of(&scenes)?)
+            }
             Kind::Choice => return fail("a choice in a choice"),
         })
     }
 
     fn way(&self, pair: Pair, span: Span) -> &'static str {
-        let centre = |time: f64| {
+        let seen = |time: f64| {
             let look = &self.0[(time / GRID) as usize];
-            look.objects.iter().find(|(other, _)| *other == pair).map(|(_, centre)| *centre).expect("visible")
+            *look.objects.iter().find(|(other, ..)| *other == pair).expect("visible")
         };
-        let (from, to) = (centre(span[0]), centre(span[1] - GRID));
-        let [x, y] = [to[0] - from[0], to[1] - from[1]];
-        match (x, y) {
-            _ if x < 0.0 && y == 0.0 => "To the left.",
-            _ if x > 0.0 && y == 0.0 => "To the right.",
-            _ if y < 0.0 && x == 0.0 => "Up.",
-            _ if y > 0.0 && x == 0.0 => "Down.",
-            _ => "It does not move.",
+        let ((_, [ax, ay], before), (_, [bx, by], after)) = (seen(span[0]), seen(span[1] - GRID));
+        let sign = |change: f64| if change > 0.0 { 1 } else { -i32::from(change < 0.0) };
+        match (sign(bx - ax), sign(by - ay), sign(after - before)) {
+            (-1, 0, 0) => "To the left.",
+            (1, 0, 0) => "To the right.",
+            (0, -1, 0) => "Up.",
+            (0, 1, 0) => "Down.",
+            (-1, -1, 0) => "Up and to the left.",
+            (1, -1, 0) => "Up and to the right.",
+            (-1, 1, 0) => "Down and to the left.",
+            (1, 1, 0) => "Down and to the right.",
+            (0, 0, 1) => "It grows.",
+            (0, 0, -1) => "It shrinks.",
+            (0, 0, 0) => "It does not move.",
+            _ => "It moves and grows at once.",
         }
     }
 
     fn read(&self, text: &str, mentions: &[Mention]) -> Result<String, String> {
         let texts = self.texts();
+        if mentions == [Mention::Counter] {
+            let first = self.0.iter().find_map(|look| look.counter.clone());
+            return first.ok_or_else(|| format!("no counter: {text}"));
+        }
         if let [thing] = mentions {
             let [span] = self.spans(thing)[..] else { return Err(format!("seen more than once: {text}")) };
             let looks = &self.0[(span[0] / GRID) as usize..(span[1] / GRID) as usize];
@@ -198,7 +227,7 @@ impl Viewer {
     fn next(&self, thing: &Mention) -> Result<String, String> {
         let mut starts: Vec<(f64, Mention)> = Vec::new();
         let pairs = self.pairs().into_iter().map(Mention::Pair);
-        for mention in pairs.chain(self.texts().into_iter().map(Mention::Sign)) {
+        for mention in pairs.chain(self.texts().into_iter().map(Mention::Sign)).chain([Mention::Counter]) {
             starts.extend(self.spans(&mention).into_iter().map(|span| (span[0], mention.clone())));
         }
         starts.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -281,6 +310,7 @@ fn mentions(text: &str) -> Vec<Mention> {
             }
             (Some(colour), ..) => found.push(Mention::Colour(colour)),
             (_, Some(shape), _) => found.push(Mention::Shape(shape)),
+            _ if *word == "counter" => found.push(Mention::Counter),
             _ if capitals => found.push(Mention::Sign((*word).to_owned())),
             _ => {}
         }

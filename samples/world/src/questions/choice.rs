@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::script::{GRID, Span};
 use crate::words::{Colour, Motion, Shape, article};
 
-use super::facts::{Facts, Item, sign_name};
+use super::facts::{Facts, Item};
 use super::{Kind, Question, question, times};
 
 const LETTERS: [char; 4] = ['A', 'B', 'C', 'D'];
@@ -41,8 +41,9 @@ pub(super) fn choice(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     }
     for thing in facts.things.iter().filter(|thing| !thing.repainted && thing.spans.len() == 1) {
         let text = format!("Which way does the {} move?", thing.pair.name());
-        let wrong = others(dice, &Motion::ALL, thing.motions[0]).iter().map(|&motion| way(motion)).collect();
-        questions.push(of_four(dice, &text, &way(thing.motions[0]), wrong, thing.spans.clone()));
+        let wrong =
+            others(dice, &Motion::ALL, thing.motions[0]).iter().map(|motion| motion.phrase().to_owned()).collect();
+        questions.push(of_four(dice, &text, thing.motions[0].phrase(), wrong, thing.spans.clone()));
     }
     questions.extend(present(facts, dice));
     questions.extend(first(facts, dice));
@@ -87,12 +88,9 @@ fn first(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
 
 /// "When is the red star visible?", with four spans.
 fn when(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
-    let things = facts.things.iter().filter(|thing| thing.spans.len() == 1);
-    let mut named: Vec<(String, Span)> = things.map(|thing| (thing.pair.name(), thing.spans[0])).collect();
-    named.extend(facts.signs.iter().map(|sign| (sign_name(&sign.text), sign.span)));
     let words = |[start, end]: Span| format!("from {start:.1} to {end:.1} seconds");
     let mut questions = Vec::new();
-    for (name, right) in named {
+    for Item { name, span: right } in facts.once() {
         let steps = (facts.duration / GRID) as i64;
         let mut spans = vec![right];
         // A short clip has no room for four spans that differ enough.
@@ -129,17 +127,6 @@ fn others<T: Copy + PartialEq>(dice: &mut Dice, all: &[T], right: T) -> Vec<T> {
     dice.shuffle(&mut others);
     others.truncate(LETTERS.len() - 1);
     others
-}
-
-fn way(motion: Motion) -> String {
-    match motion {
-        Motion::Still => "it does not move",
-        Motion::Left => "to the left",
-        Motion::Right => "to the right",
-        Motion::Up => "up",
-        Motion::Down => "down",
-    }
-    .to_owned()
 }
 
 fn with_article(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! The script seen as a viewer sees it: things with a name, and when they are visible.
 
 use crate::dice::Dice;
-use crate::script::{Script, Span};
+use crate::script::{Script, Sign, Span};
 use crate::words::{Colour, Motion, Pair, SIGN_WORDS, Shape};
 
 /// Everything the questions are made of.
@@ -9,8 +9,12 @@ pub(super) struct Facts {
     pub(super) duration: f64,
     /// Ordered by first start.
     pub(super) things: Vec<Thing>,
-    /// Ordered by start.
+    /// Words and numbers, ordered by start.
     pub(super) signs: Vec<SignFact>,
+    /// The clip's only counter.
+    pub(super) counter: Option<SignFact>,
+    /// Ordered, without gaps.
+    pub(super) scenes: Vec<Span>,
     /// Whether some object changes its colour.
     pub(super) repainted: bool,
 }
@@ -24,6 +28,7 @@ pub(super) struct Thing {
     pub(super) repainted: bool,
 }
 
+/// `text` is what a counter shows at first.
 pub(super) struct SignFact {
     pub(super) text: String,
     pub(super) span: Span,
@@ -31,7 +36,7 @@ pub(super) struct SignFact {
 
 /// Something with a name and one span.
 pub(super) struct Item {
-    /// "red star" or "sign EXIT".
+    /// "red star", "sign EXIT" or "counter".
     pub(super) name: String,
     pub(super) span: Span,
 }
@@ -49,11 +54,14 @@ impl Facts {
             things[place].motions.push(seen.motion);
             things[place].repainted |= seen.repainted;
         }
-        let signs = script.signs().into_iter().map(|sign| SignFact { text: sign.text.clone(), span: sign.span });
+        let (counters, signs): (Vec<&Sign>, Vec<&Sign>) = script.signs().into_iter().partition(|sign| sign.counts);
+        let fact = |sign: &&Sign| SignFact { text: sign.text.clone(), span: sign.span };
         Self {
             duration: script.duration,
             things,
-            signs: signs.collect(),
+            signs: signs.iter().map(fact).collect(),
+            counter: counters.first().map(fact),
+            scenes: script.scenes.iter().map(|scene| scene.span).collect(),
             repainted: sightings.iter().any(|seen| seen.repainted),
         }
     }
@@ -62,10 +70,27 @@ impl Facts {
     pub(super) fn items(&self) -> Vec<Item> {
         let things = self.things.iter().filter(|thing| thing.spans.len() == 1 && !thing.repainted);
         let things = things.map(|thing| Item { name: thing.pair.name(), span: thing.spans[0] });
-        let signs = self.signs.iter().map(|sign| Item { name: sign_name(&sign.text), span: sign.span });
-        let mut items: Vec<Item> = things.chain(signs).collect();
+        let mut items: Vec<Item> = things.chain(self.plates()).collect();
         items.sort_by(|a, b| a.span[0].total_cmp(&b.span[0]));
         items
+    }
+
+    /// Things, signs and the counter that are seen in one span.
+    pub(super) fn once(&self) -> Vec<Item> {
+        let things = self.things.iter().filter(|thing| thing.spans.len() == 1);
+        let things = things.map(|thing| Item { name: thing.pair.name(), span: thing.spans[0] });
+        things.chain(self.plates()).collect()
+    }
+
+    /// Signs and the counter.
+    pub(super) fn plates(&self) -> impl Iterator<Item = Item> {
+        let signs = self.signs.iter().map(|sign| Item { name: sign_name(&sign.text), span: sign.span });
+        signs.chain(self.counter.iter().map(|counter| Item { name: COUNTER.to_owned(), span: counter.span }))
+    }
+
+    /// The number of the scene in which something is seen, counted from 1, where it is one scene.
+    pub(super) fn scene_of(&self, [start, end]: Span) -> Option<usize> {
+        self.scenes.iter().position(|scene| scene[0] <= start && end <= scene[1]).map(|place| place + 1)
     }
 
     /// Everything seen in this colour, if it has one shape only.
@@ -126,6 +151,9 @@ impl Facts {
         Colour::ALL.into_iter().filter(|colour| self.things.iter().any(|thing| thing.pair.colour == *colour)).collect()
     }
 }
+
+/// What a counter is called.
+pub(super) const COUNTER: &str = "counter";
 
 /// "sign EXIT".
 pub(super) fn sign_name(text: &str) -> String {

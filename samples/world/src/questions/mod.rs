@@ -44,6 +44,8 @@ pub enum Kind {
     After,
     /// How long?
     Duration,
+    /// In which scene?
+    Scene,
     /// Which of four?
     Choice,
     /// Asks about something that is not there, and the answer says so.
@@ -115,6 +117,7 @@ fn stacks(facts: &Facts, dice: &mut Dice) -> Vec<Vec<Group>> {
         single(times::order(facts, dice)),
         single(times::after(facts, dice)),
         single(times::duration(facts, dice)),
+        single(times::scene(facts, dice)),
         single(choice::choice(facts, dice)),
         single(absent::absent(facts, dice)),
     ]

@@ -12,7 +12,7 @@ pub(super) const COLOUR: [&str; 3] =
 pub(super) const SHAPE: [&str; 3] =
     ["What shape is the {} object?", "Which shape does the {} object have?", "What is the shape of the {} object?"];
 pub(super) const MOTION: [&str; 3] =
-    ["Which way does the {} move?", "In which direction does the {} move?", "Where does the {} move to?"];
+    ["Which way does the {} move?", "In which direction does the {} move?", "How does the {} move?"];
 const IS_THERE: [&str; 3] =
     ["Is there {} in the video?", "Can {} be seen in the video?", "Does {} appear in the video?"];
 
@@ -29,6 +29,7 @@ pub(super) fn existence(facts: &Facts, dice: &mut Dice) -> Vec<Group> {
         let name = |text: &str| format!("a sign that says {text}");
         groups.push(both(dice, &name(&sign.text), vec![sign.span], &name(&absent)));
     }
+    groups.extend(counters(facts, dice));
     let (here, away) = parted(&Colour::ALL, &facts.colours());
     if !here.is_empty() && !away.is_empty() {
         let (present, absent) = (*dice.pick(&here), *dice.pick(&away));
@@ -44,6 +45,19 @@ pub(super) fn existence(facts: &Facts, dice: &mut Dice) -> Vec<Group> {
         groups.push(both(dice, &name(present), spans, &name(absent)));
     }
     groups
+}
+
+/// The counter, and a sign that is not there; or the other way round.
+fn counters(facts: &Facts, dice: &mut Dice) -> Option<Group> {
+    let name = |text: &str| format!("a sign that says {text}");
+    match (&facts.counter, facts.signs.as_slice()) {
+        (Some(counter), _) => {
+            let absent = name(&facts.absent_text(dice));
+            Some(both(dice, "a counter", vec![counter.span], &absent))
+        }
+        (None, [sign, ..]) => Some(both(dice, &name(&sign.text), vec![sign.span], "a counter")),
+        (None, []) => None,
+    }
 }
 
 fn both(dice: &mut Dice, present: &str, spans: Vec<Span>, absent: &str) -> Group {
@@ -140,7 +154,7 @@ pub(super) fn motion(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
         facts.things.iter().filter(|thing| !thing.repainted && thing.motions.windows(2).all(|two| two[0] == two[1]));
     steady
         .map(|thing| {
-            let answer = thing.motions[0].answer().to_owned();
+            let answer = sentence(thing.motions[0].phrase());
             question(dice, Kind::Motion, &MOTION, &[&thing.pair.name()], answer, thing.spans.clone())
         })
         .collect()

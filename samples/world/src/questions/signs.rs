@@ -24,6 +24,10 @@ pub(super) fn reading(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
             questions.push(question(dice, Kind::Reading, &several, &["last"], says(&last.text), vec![last.span]));
         }
     }
+    if let Some(counter) = &facts.counter {
+        let first = ["What does the counter show at first?", "Which time does the counter start from?"];
+        questions.push(question(dice, Kind::Reading, &first, &[], says(&counter.text), vec![counter.span]));
+    }
     let beside = ["What does the sign say while the {} is visible?", "Which sign can be read while the {} is visible?"];
     for thing in facts.things.iter().filter(|thing| thing.spans.len() == 1) {
         let [start, end] = thing.spans[0];

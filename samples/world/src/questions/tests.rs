@@ -64,7 +64,7 @@ fn every_kind_is_asked_and_no_letter_is_preferred() {
             *letters.entry(question.answer).or_default() += 1;
         }
     }
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
     assert!(kinds.values().all(|&count| count > 150), "{kinds:?}");
     let total: usize = letters.values().sum();
     assert!(letters.len() == 4 && letters.values().all(|&count| count * 5 > total), "{letters:?}");

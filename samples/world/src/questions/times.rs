@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::script::Span;
 use crate::words::{article, sentence};
 
-use super::facts::{Facts, sign_name};
+use super::facts::{Facts, Item};
 use super::{Kind, Question, question};
 
 pub(super) const WHEN: [&str; 4] = [
@@ -15,13 +15,17 @@ pub(super) const WHEN: [&str; 4] = [
 ];
 pub(super) const DURATION: [&str; 3] =
     ["How long is the {} visible?", "For how long can the {} be seen?", "How many seconds is the {} visible?"];
+const SCENE: [&str; 3] =
+    ["In which scene is the {} visible?", "Which scene shows the {}?", "In which scene does the {} appear?"];
+/// Scenes up to this one are asked for.
+const MOST_SCENES: usize = 9;
 /// Two starts closer than this, in seconds, count as the same time.
 const APART: f64 = 1.0;
 
 pub(super) fn when(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     let mut named: Vec<(String, Vec<Span>)> =
         facts.things.iter().map(|thing| (thing.pair.name(), thing.spans.clone())).collect();
-    named.extend(facts.signs.iter().map(|sign| (sign_name(&sign.text), vec![sign.span])));
+    named.extend(facts.plates().map(|Item { name, span }| (name, vec![span])));
     let ask = |(name, spans): (String, Vec<Span>)| {
         let answer = format!("From {} seconds.", joined(&spans, " and from "));
         question(dice, Kind::When, &WHEN, &[&name], answer, spans)
@@ -62,7 +66,7 @@ pub(super) fn after(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
     let wordings =
         ["What appears after the {}?", "What appears next after the {}?", "Which object comes after the {}?"];
     let mut starts: Vec<f64> = facts.things.iter().flat_map(|thing| thing.spans.iter().map(|span| span[0])).collect();
-    starts.extend(facts.signs.iter().map(|sign| sign.span[0]));
+    starts.extend(facts.plates().map(|item| item.span[0]));
     let mut questions = Vec::new();
     for thing in facts.things.iter().filter(|thing| thing.spans.len() == 1 && !thing.repainted) {
         let start = thing.spans[0][0];
@@ -82,12 +86,24 @@ pub(super) fn after(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
 }
 
 pub(super) fn duration(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
-    let things = facts.things.iter().filter(|thing| thing.spans.len() == 1);
-    let mut named: Vec<(String, Span)> = things.map(|thing| (thing.pair.name(), thing.spans[0])).collect();
-    named.extend(facts.signs.iter().map(|sign| (sign_name(&sign.text), sign.span)));
-    let ask = |(name, span): (String, Span)| {
+    let ask = |Item { name, span }| {
         let answer = format!("{:.1} seconds.", span[1] - span[0]);
         question(dice, Kind::Duration, &DURATION, &[&name], answer, vec![span])
     };
-    named.into_iter().map(ask).collect()
+    facts.once().into_iter().map(ask).collect()
+}
+
+/// Which scene something is seen in; asked where there are several, and few enough to count.
+pub(super) fn scene(facts: &Facts, dice: &mut Dice) -> Vec<Question> {
+    if facts.scenes.len() < 2 {
+        return Vec::new();
+    }
+    let mut questions = Vec::new();
+    for Item { name, span } in facts.once() {
+        if let Some(number) = facts.scene_of(span).filter(|&number| number <= MOST_SCENES) {
+            let answer = format!("Scene {number}.");
+            questions.push(question(dice, Kind::Scene, &SCENE, &[&name], answer, vec![span]));
+        }
+    }
+    questions
 }

@@ -1,4 +1,4 @@
-//! Signed distances to the eight outlines, in units of the radius: negative inside, y down.
+//! Signed distances to the outlines, in units of the radius: negative inside, y down.
 
 use crate::words::Shape;
 
@@ -14,6 +14,17 @@ const STAR: f32 = 0.46;
 const TIP: f32 = -1.0;
 const BASE: [f32; 2] = [0.95, 0.72];
 
+/// A crescent is the unit disc without a disc of radius `BITE[1]` whose centre lies `BITE[0]` to the right.
+const BITE: [f32; 2] = [0.52, 0.78];
+/// The corners of a flash of lightning, in order.
+const BOLT: [[f32; 2]; 6] = [[0.25, -1.0], [-0.62, 0.18], [-0.06, 0.18], [-0.3, 1.0], [0.62, -0.26], [0.08, -0.26]];
+/// An hourglass widens by this much for each step up or down from its waist, which is twice `WAIST` wide.
+const FLARE: f32 = 0.6;
+const WAIST: f32 = 0.15;
+/// An arrow points upwards: half the width of its shaft, and where its head ends.
+const SHAFT: f32 = 0.26;
+const HEAD: f32 = 0.12;
+
 /// How far `(x, y)` lies outside `shape`.
 pub(super) fn distance(shape: Shape, x: f32, y: f32) -> f32 {
     match shape {
@@ -25,6 +36,10 @@ pub(super) fn distance(shape: Shape, x: f32, y: f32) -> f32 {
         Shape::Cross => rectangle(x, y, 1.0, ARM).min(rectangle(x, y, ARM, 1.0)),
         Shape::Diamond => (x.abs() + (y.abs() - 1.0) * DIAMOND) / length(1.0, DIAMOND),
         Shape::Ring => (length(x, y) - RING[0]).abs() - RING[1],
+        Shape::Arrow => arrow(x, y),
+        Shape::Crescent => (length(x, y) - 1.0).max(BITE[1] - length(x - BITE[0], y)),
+        Shape::Hourglass => hourglass(x, y),
+        Shape::Bolt => polygon(&BOLT, x, y),
     }
 }
 
@@ -42,6 +57,37 @@ fn triangle(x: f32, y: f32) -> f32 {
     let height = BASE[1] - TIP;
     let side = (x.abs() * height - (y - TIP) * BASE[0]) / length(height, BASE[0]);
     side.max(y - BASE[1])
+}
+
+/// A triangular head on a shaft.
+fn arrow(x: f32, y: f32) -> f32 {
+    let side = (x.abs() * (HEAD + 1.0) - (y + 1.0) * 0.9) / length(HEAD + 1.0, 0.9);
+    let head = side.max(y - HEAD);
+    head.min(rectangle(x, y - 0.5, SHAFT, 0.5))
+}
+
+/// Two triangles, tip to tip.
+fn hourglass(x: f32, y: f32) -> f32 {
+    let side = (x.abs() - (y.abs() * FLARE + WAIST)) / length(1.0, FLARE);
+    side.max(y.abs() - 0.95)
+}
+
+/// The distance to the nearest edge, negative inside (crossings of a ray, after Inigo Quilez).
+fn polygon(corners: &[[f32; 2]], x: f32, y: f32) -> f32 {
+    let mut nearest = f32::MAX;
+    let mut inside = false;
+    let mut last = corners[corners.len() - 1];
+    for &corner in corners {
+        let (ex, ey) = (last[0] - corner[0], last[1] - corner[1]);
+        let (wx, wy) = (x - corner[0], y - corner[1]);
+        let along = ((wx * ex + wy * ey) / (ex * ex + ey * ey)).clamp(0.0, 1.0);
+        nearest = nearest.min(length(wx - ex * along, wy - ey * along));
+        if (corner[1] > y) != (last[1] > y) && wx < ex * wy / ey {
+            inside = !inside;
+        }
+        last = corner;
+    }
+    if inside { -nearest } else { nearest }
 }
 
 /// Five points, by folding the plane into one half of one point (after Inigo Quilez, "2D distance functions").

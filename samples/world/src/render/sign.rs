@@ -4,12 +4,10 @@ use image::RgbImage;
 
 use crate::script::Sign;
 
-use super::{Size, blend, font, mix, pixels};
+use super::{Size, Style, blend, font, mix, pixels};
 
 /// Samples along each side of a pixel.
 const SAMPLES: u32 = 4;
-/// Strokes are this much wider than a cell on each side, in cells, so that they stay legible when small.
-const BOLD: f32 = 0.1;
 
 /// A plate ready to be put on a picture.
 pub(super) struct Patch {
@@ -21,15 +19,16 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    pub(super) fn new(sign: &Sign, size: Size) -> Self {
+    pub(super) fn new(sign: &Sign, text: &str, size: Size, style: &Style) -> Self {
         let cell = sign.stroke as f32 * size.short();
-        let columns = font::columns(&sign.text);
+        let columns = font::columns(text);
         // One cell of plate on each side of the text.
         let (width, height) = ((columns + 2) as f32 * cell, (font::HEIGHT + 2) as f32 * cell);
         let left = sign.centre[0] as f32 * size.width as f32 - width / 2.0;
         let top = sign.centre[1] as f32 * size.height as f32 - height / 2.0;
         let across = pixels(left, left + width, size.width);
         let down = pixels(top, top + height, size.height);
+        let middle = (font::HEIGHT + 2) as f32 / 2.0;
         let pixel = |column: usize, row: usize| {
             let (mut plate, mut ink) = (0, 0);
             for sample in 0..SAMPLES * SAMPLES {
@@ -38,7 +37,8 @@ impl Patch {
                 let y = (row as f32 + part(sample / SAMPLES) - top) / cell;
                 if (0.0..(columns + 2) as f32).contains(&x) && (0.0..(font::HEIGHT + 2) as f32).contains(&y) {
                     plate += 1;
-                    ink += u32::from(inked(&sign.text, x - 1.0, y - 1.0));
+                    let lean = (y - middle) * style.slant;
+                    ink += u32::from(inked(text, x - 1.0 + lean, y - 1.0, style.bold));
                 }
             }
             let share = ink as f32 / (plate as f32).max(1.0);
@@ -66,8 +66,8 @@ impl Patch {
     }
 }
 
-fn inked(text: &str, x: f32, y: f32) -> bool {
-    [(-BOLD, -BOLD), (BOLD, -BOLD), (-BOLD, BOLD), (BOLD, BOLD)]
+fn inked(text: &str, x: f32, y: f32, bold: f32) -> bool {
+    [(-bold, -bold), (bold, -bold), (-bold, bold), (bold, bold)]
         .into_iter()
         .any(|(right, down)| font::inked(text, (x + right).floor() as i32, (y + down).floor() as i32))
 }

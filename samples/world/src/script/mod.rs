@@ -54,10 +54,41 @@ pub struct Scene {
     pub entrance: Entrance,
     /// What lies behind everything.
     pub background: Background,
+    /// How the background moves; objects and signs do not move with it.
+    pub camera: Option<Camera>,
     /// Drawn in this order.
     pub objects: Vec<Object>,
     /// Drawn over the objects.
+    pub post: Option<Post>,
+    /// Drawn over the post.
     pub sign: Option<Sign>,
+    /// When the picture turns nearly white, for [`FLASH`] seconds.
+    pub flash: Option<f64>,
+    /// Largest change of a pixel's brightness by film grain, in levels of 255.
+    pub grain: u8,
+}
+
+/// How long a flash lasts, in seconds.
+pub const FLASH: f64 = 0.15;
+
+/// An even movement over the background, from the start of the scene to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Camera {
+    /// How far the background has gone in the end: fractions of the short side, right and down.
+    pub pan: [f64; 2],
+    /// How many times as large the background is in the end.
+    pub zoom: f64,
+}
+
+/// An upright bar from the upper to the lower edge, behind which objects pass: narrow enough to hide none of them whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// Its middle: a fraction of the width.
+    pub x: f64,
+    /// A fraction of the short side.
+    pub width: f64,
+    /// Nearly grey, sRGB.
+    pub rgb: [u8; 3],
 }
 
 /// How a scene takes over from the one before. A change of `seconds` ends at the start of the scene, so that the first
@@ -88,7 +119,7 @@ pub struct Background {
     pub one: [u8; 3],
     /// The second colour.
     pub other: [u8; 3],
-    /// Stripes, checks or noise cells across the short side.
+    /// Stripes, checks, bricks, dots or noise cells across the short side.
     pub cells: u32,
     /// Seed of the noise.
     pub grain: u32,
@@ -106,6 +137,27 @@ pub enum Pattern {
     StripesAcross,
     Checker,
     Noise,
+    GradientRound,
+    Slanted,
+    Dots,
+    Bricks,
+}
+
+impl Pattern {
+    /// Every pattern.
+    pub const ALL: [Self; 11] = [
+        Self::Solid,
+        Self::GradientDown,
+        Self::GradientAcross,
+        Self::StripesDown,
+        Self::StripesAcross,
+        Self::Checker,
+        Self::Noise,
+        Self::GradientRound,
+        Self::Slanted,
+        Self::Dots,
+        Self::Bricks,
+    ];
 }
 
 /// A coloured shape that is visible during one span.
@@ -119,14 +171,14 @@ pub struct Object {
     pub rgb: [u8; 3],
     /// When it is visible.
     pub span: Span,
-    /// Which way it goes.
+    /// What it does.
     pub motion: Motion,
     /// Where its centre is when it appears: fractions of width and height.
     pub from: [f64; 2],
     /// Where its centre is when it vanishes.
     pub to: [f64; 2],
-    /// Fraction of the short side.
-    pub diameter: f64,
+    /// Fractions of the short side, when it appears and when it vanishes.
+    pub diameters: [f64; 2],
     /// A change of colour while it is visible.
     pub repaint: Option<Repaint>,
 }
@@ -142,11 +194,14 @@ pub struct Repaint {
     pub rgb: [u8; 3],
 }
 
-/// A word or number on a plate.
+/// A word, a number or a counter on a plate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sign {
-    /// Capitals or digits.
+    /// Capitals or digits; of a counter what it shows at first, as `3:07`.
     pub text: String,
+    /// Whether the text counts up by one every [`TICK`] seconds.
+    #[serde(default)]
+    pub counts: bool,
     /// When it is visible.
     pub span: Span,
     /// Centre of the plate: fractions of width and height.
@@ -159,6 +214,31 @@ pub struct Sign {
     pub plate: [u8; 3],
 }
 
+/// Seconds from one number of a counter to the next.
+pub const TICK: f64 = 2.0;
+
+impl Sign {
+    /// What it says at `time`.
+    pub fn text_at(&self, time: f64) -> String {
+        if !self.counts {
+            return self.text.clone();
+        }
+        let first = count_of(&self.text);
+        let ticks = ((time - self.span[0]) / TICK).max(0.0) as u32;
+        shown(first + ticks)
+    }
+}
+
+/// A count as a counter shows it: `3:07` for 187.
+pub(crate) fn shown(count: u32) -> String {
+    format!("{}:{:02}", count / 60 % 10, count % 60)
+}
+
+fn count_of(text: &str) -> u32 {
+    let (minutes, seconds) = text.split_once(':').unwrap_or(("0", text));
+    minutes.parse::<u32>().unwrap_or(0) * 60 + seconds.parse::<u32>().unwrap_or(0)
+}
+
 /// One colour of one object, with the time it is seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sighting {
@@ -166,7 +246,7 @@ pub struct Sighting {
     pub pair: Pair,
     /// When.
     pub span: Span,
-    /// Which way it goes.
+    /// What it does.
     pub motion: Motion,
     /// Whether the object has another colour before or after.
     pub repainted: bool,
@@ -192,9 +272,20 @@ impl Script {
 impl Object {
     /// Its centre at `time`, as fractions of width and height.
     pub fn centre(&self, time: f64) -> [f64; 2] {
-        let [start, end] = self.span;
-        let share = ((time - start) / (end - start)).clamp(0.0, 1.0);
+        let share = self.share(time);
         [self.from[0] + (self.to[0] - self.from[0]) * share, self.from[1] + (self.to[1] - self.from[1]) * share]
+    }
+
+    /// Its diameter at `time`, as a fraction of the short side.
+    pub fn diameter(&self, time: f64) -> f64 {
+        let [first, last] = self.diameters;
+        first + (last - first) * self.share(time)
+    }
+
+    /// How much of its time has passed at `time`.
+    fn share(&self, time: f64) -> f64 {
+        let [start, end] = self.span;
+        ((time - start) / (end - start)).clamp(0.0, 1.0)
     }
 
     /// Its colour at `time`.

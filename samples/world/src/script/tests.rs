@@ -18,6 +18,7 @@ fn scenes_fill_the_clip_and_spans_lie_in_their_scene_on_the_grid() {
         }
         for scene in &script.scenes {
             assert!(scene.span[1] - scene.span[0] >= script.duration.min(3.0));
+            assert!(scene.flash.is_none_or(|at| scene.span[0] < at && at + FLASH < scene.span[1]), "{scene:?}");
             let spans = scene.objects.iter().map(|object| object.span).chain(scene.sign.iter().map(|sign| sign.span));
             for span in spans {
                 assert!(span[0] >= scene.span[0] && span[1] <= scene.span[1], "{span:?} in {:?}", scene.span);
@@ -47,12 +48,14 @@ fn a_pair_is_seen_at_most_twice_with_a_pause_between() {
 fn the_way_agrees_with_the_motion() {
     for object in scripts().flat_map(|script| script.scenes).flat_map(|scene| scene.objects) {
         let [x, y] = [object.to[0] - object.from[0], object.to[1] - object.from[1]];
+        let goes = |far: f64, way: f64| if way == 0.0 { far == 0.0 } else { far * way > 0.2 };
+        let [along, down] = object.motion.way();
+        assert!(goes(x, along) && goes(y, down), "{object:?}");
+        let growth = object.diameters[1] / object.diameters[0];
         let expected = match object.motion {
-            Motion::Still => x == 0.0 && y == 0.0,
-            Motion::Left => x < -0.2 && y == 0.0,
-            Motion::Right => x > 0.2 && y == 0.0,
-            Motion::Up => x == 0.0 && y < -0.2,
-            Motion::Down => x == 0.0 && y > 0.2,
+            Motion::Grows => growth > 1.5,
+            Motion::Shrinks => growth < 1.0 / 1.5,
+            _ => growth == 1.0,
         };
         assert!(expected, "{object:?}");
     }

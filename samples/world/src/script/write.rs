@@ -3,8 +3,10 @@
 use crate::dice::{Dice, Split};
 use crate::words::{Colour, Motion, Pair, SIGN_WORDS, Shape};
 
-use super::place::{Room, hang, keeps_apart, place};
-use super::{Background, Entrance, GRID, Object, Pattern, Repaint, Scene, Script, Sign, Span, Wishes};
+use super::place::{BESIDE, OVERLAPPING, Room, hang, keeps_apart, place};
+use super::{
+    Background, Camera, Entrance, GRID, Object, Pattern, Post, Repaint, Scene, Script, Sign, Span, TICK, Wishes, shown,
+};
 
 /// The stream of choices a script is written from.
 const PURPOSE: u8 = 0;
@@ -14,15 +16,27 @@ const SCENE_STEPS: i64 = 6;
 const SPAN_STEPS: i64 = 4;
 /// Two spans of the same pair lie at least this far apart, in seconds.
 const PAUSE: f64 = 1.0;
+/// Scenes of a clip of a minute or less; a longer one has one more for each further minute, up to [`MOST_SCENES_EVER`].
 const MOST_SCENES: i64 = 6;
+const MOST_SCENES_EVER: i64 = 40;
+/// What moves is visible for at most this long, in steps, so that it moves visibly: an object, and one that grows or shrinks.
+const MOVING_STEPS: i64 = 12;
+const GROWING_STEPS: i64 = 8;
+/// A counter is visible for at most this long, in steps.
+const COUNTING_STEPS: i64 = 600;
 /// Tries to find a place beside the objects already there.
 const TRIES: usize = 24;
 
 impl Script {
     /// Writes the clip of a seed.
     pub fn write(split: Split, seed: u64, wishes: &Wishes) -> Self {
-        let mut writer =
-            Writer { dice: Dice::new(split, seed, PURPOSE), seen: Vec::new(), texts: Vec::new(), repaints: 0 };
+        let mut writer = Writer {
+            dice: Dice::new(split, seed, PURPOSE),
+            seen: Vec::new(),
+            texts: Vec::new(),
+            repaints: 0,
+            counted: false,
+        };
         let low = steps(wishes.shortest).max(2);
         let total = writer.dice.between(low, steps(wishes.longest).max(low));
         let mut scenes: Vec<Scene> = Vec::new();
@@ -33,7 +47,7 @@ impl Script {
         // A clip in which nothing happens cannot be asked about.
         if scenes.iter().all(|scene| scene.objects.is_empty() && scene.sign.is_none()) {
             let (start, end) = (steps(scenes[0].span[0]), steps(scenes[0].span[1]));
-            scenes[0].objects = writer.objects(start, end, 1, Room([0.0, 1.0]));
+            scenes[0].objects = writer.objects(start, end, 1, Room([0.0, 1.0]), BESIDE);
             scenes[0].background = writer.background(&scenes[0].objects);
         }
         Self { split, seed, duration: seconds(total), scenes }
@@ -46,12 +60,15 @@ struct Writer {
     seen: Vec<(Pair, Span)>,
     texts: Vec<String>,
     repaints: usize,
+    counted: bool,
 }
 
 impl Writer {
     /// Start and end of each scene, in steps.
     fn split_into_scenes(&mut self, total: i64) -> Vec<[i64; 2]> {
-        let most = (total / SCENE_STEPS).clamp(1, MOST_SCENES);
+        let minutes = steps(60.0);
+        let allowed = (MOST_SCENES + ((total - minutes) / minutes).max(0)).min(MOST_SCENES_EVER);
+        let most = (total / SCENE_STEPS).clamp(1, allowed);
         let count = self.dice.between(1, most);
         let spare = total - count * SCENE_STEPS;
         // Cuts of the spare time, in order: scenes of every length are equally likely.
@@ -64,7 +81,7 @@ impl Writer {
     }
 
     fn entrance(&mut self) -> Entrance {
-        let tenths = self.dice.between(2, 4) as f64 / 10.0;
+        let tenths = self.dice.between(2, 6) as f64 / 10.0;
         match self.dice.below(10) {
             0..=6 => Entrance::Cut,
             7 | 8 => Entrance::CrossDissolve { seconds: tenths },
@@ -76,24 +93,50 @@ impl Writer {
         let count = *self.dice.pick(&[0, 1, 1, 1, 2, 2, 2, 3]);
         let mut room = Room([0.0, 1.0]);
         let mut sign: Option<Sign> = None;
-        if self.dice.chance(40) {
-            let text = self.text();
-            let span = self.span(start, end);
-            let (hung, left) = hang(&mut self.dice, text, span, count == 0);
+        if self.dice.chance(45) {
+            let counts = !self.counted && self.dice.chance(25);
+            let span = self.span(start, end, if counts { COUNTING_STEPS } else { i64::MAX });
+            let text = if counts { self.count(span) } else { self.text() };
+            let (hung, left) = hang(&mut self.dice, text, counts, span, count == 0);
             (sign, room) = (Some(hung), left);
         }
         let count = if sign.is_some() { count.min(2) } else { count };
-        let objects = self.objects(start, end, count, room);
+        let apart = if self.dice.chance(25) { OVERLAPPING } else { BESIDE };
+        let objects = self.objects(start, end, count, room, apart);
         let background = self.background(&objects);
-        Scene { span: [seconds(start), seconds(end)], entrance, background, objects, sign }
+        let span = [seconds(start), seconds(end)];
+        let camera = if self.dice.chance(30) { Some(self.camera()) } else { None };
+        let post = if self.dice.chance(12) { Some(self.post(&objects)) } else { None };
+        let flash = if self.dice.chance(10) { self.flash(start, end) } else { None };
+        let grain = if self.dice.chance(30) { self.dice.between(3, 9) as u8 } else { 0 };
+        Scene { span, entrance, background, camera, objects, post, sign, flash, grain }
     }
 
-    fn objects(&mut self, start: i64, end: i64, count: usize, room: Room) -> Vec<Object> {
+    /// Somewhere within the scene, at any tenth of a second.
+    fn flash(&mut self, start: i64, end: i64) -> Option<f64> {
+        let tenths = |steps: i64| (seconds(steps) * 10.0) as i64;
+        let at = self.dice.between(tenths(start) + 1, tenths(end) - 3);
+        (at < tenths(end) - 2).then_some(at as f64 / 10.0)
+    }
+
+    fn camera(&mut self) -> Camera {
+        let tenths = |dice: &mut Dice, low, high| dice.between(low, high) as f64 / 10.0;
+        let pan = std::array::from_fn(|_| tenths(&mut self.dice, -12, 12));
+        Camera { pan, zoom: tenths(&mut self.dice, 7, 16) }
+    }
+
+    fn post(&mut self, objects: &[Object]) -> Post {
+        let Background { one, .. } = self.background(objects);
+        let hundredths = |dice: &mut Dice, low, high| dice.between(low, high) as f64 / 100.0;
+        Post { x: hundredths(&mut self.dice, 15, 85), width: hundredths(&mut self.dice, 5, 9), rgb: one }
+    }
+
+    fn objects(&mut self, start: i64, end: i64, count: usize, room: Room, apart: f64) -> Vec<Object> {
         let mut objects: Vec<Object> = Vec::new();
         for _ in 0..count {
             for _ in 0..TRIES {
                 let Some(object) = self.object(start, end, count, room) else { continue };
-                if !keeps_apart(&object, &objects) {
+                if !keeps_apart(&object, &objects, apart) {
                     continue;
                 }
                 self.seen.push((Pair { colour: object.colour, shape: object.shape }, object.span));
@@ -110,13 +153,23 @@ impl Writer {
 
     /// An object that might be; `None` where its pair may not be seen then or it finds no room to move.
     fn object(&mut self, start: i64, end: i64, crowd: usize, room: Room) -> Option<Object> {
-        let span = self.span(start, end);
+        let motion = match self.dice.below(20) {
+            0..=5 => Motion::Still,
+            6..=12 => *self.dice.pick(&[Motion::Left, Motion::Right, Motion::Up, Motion::Down]),
+            13..=16 => *self.dice.pick(&[Motion::UpLeft, Motion::UpRight, Motion::DownLeft, Motion::DownRight]),
+            _ => *self.dice.pick(&[Motion::Grows, Motion::Shrinks]),
+        };
+        let longest = match motion {
+            Motion::Still => i64::MAX,
+            Motion::Grows | Motion::Shrinks => GROWING_STEPS,
+            _ => MOVING_STEPS,
+        };
+        let span = self.span(start, end, longest);
         let again = !self.seen.is_empty() && self.dice.chance(20);
         let pair = if again { self.dice.pick(&self.seen).0 } else { self.pair() };
         if !self.may_appear(pair, span) {
             return None;
         }
-        let motion = if self.dice.chance(25) { Motion::Still } else { *self.dice.pick(&Motion::ALL[1..]) };
         let place = place(&mut self.dice, room, motion, crowd)?;
         let rgb = self.tint(pair.colour);
         let repaint = if motion == Motion::Still && self.repaints == 0 && self.dice.chance(12) {
@@ -133,7 +186,7 @@ impl Writer {
             motion,
             from: place.from,
             to: place.to,
-            diameter: place.diameter,
+            diameters: place.diameters,
             repaint,
         })
     }
@@ -160,8 +213,8 @@ impl Writer {
         })
     }
 
-    /// The whole scene, or a part with at least one end inside it.
-    fn span(&mut self, start: i64, end: i64) -> Span {
+    /// The whole scene, or a part with at least one end inside it, of at most `longest` steps.
+    fn span(&mut self, start: i64, end: i64, longest: i64) -> Span {
         let least = SPAN_STEPS.min(end - start);
         let (mut from, mut to) = (start, end);
         match self.dice.below(10) {
@@ -173,7 +226,19 @@ impl Writer {
                 to = self.dice.between(from + least, end);
             }
         }
+        if to - from > longest {
+            let length = self.dice.between(least, longest);
+            from = self.dice.between(from, to - length);
+            to = from + length;
+        }
         [seconds(from), seconds(to)]
+    }
+
+    /// Where a counter starts, so that it does not pass ten minutes.
+    fn count(&mut self, [start, end]: Span) -> String {
+        self.counted = true;
+        let ticks = ((end - start) / TICK).ceil() as i64;
+        shown(self.dice.between(0, 599 - ticks) as u32)
     }
 
     /// A text that has not been shown yet.
@@ -197,15 +262,7 @@ impl Writer {
 
     /// Muted, and far from the colours of `objects`.
     fn background(&mut self, objects: &[Object]) -> Background {
-        let pattern = *self.dice.pick(&[
-            Pattern::Solid,
-            Pattern::GradientDown,
-            Pattern::GradientAcross,
-            Pattern::StripesDown,
-            Pattern::StripesAcross,
-            Pattern::Checker,
-            Pattern::Noise,
-        ]);
+        let pattern = *self.dice.pick(&Pattern::ALL);
         let cells = self.dice.between(3, 9) as u32;
         let grain = self.dice.below(1 << 20) as u32;
         let mut best = ([0; 3], [0; 3], 0);
