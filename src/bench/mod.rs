@@ -5,12 +5,16 @@
 pub mod attention;
 // frames out of a file
 pub mod decode;
+// a grid of shares as a picture
+pub mod heat_map;
+mod niah;
 mod questions;
 // the shots of a file
 pub mod scenes;
 mod scores;
 mod world;
 
+pub use niah::{Missed, NiahBench, NiahCell, NiahReport, niah};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};

@@ -51,7 +51,7 @@ pub fn check_questions(
         let path = folder.join(&group[0].clip);
         let ask = |one: &Expected| Question { text: one.question.clone(), choices: one.choices.clone() };
         let questions: Vec<Question> = group.iter().map(ask).collect();
-        let answers = ask_file(model, &path, &questions, false, cancel)?;
+        let answers = ask_file(model, &path, &questions, &Options::default(), false, cancel)?;
         for (one, answer) in group.iter().zip(answers) {
             let pass = right(one.kind, &answer.answer, &one.expected);
             checked.push(Checked { expected: one.expected.clone(), pass, answer });
@@ -61,17 +61,18 @@ pub fn check_questions(
     Ok(checked)
 }
 
-/// `ask` with the default pipeline, silently.
+/// `ask` with these settings, silently.
 pub(super) fn ask_file(
     model: &Model,
     path: &Path,
     questions: &[Question],
+    options: &Options,
     blind: bool,
     cancel: &Cancel,
 ) -> Result<Vec<Answer>, RunError> {
     let video = decode::open(path, &Limits::default())?;
     let facts = VideoFacts::new(&video, path)
         .map_err(|source| decode::DecodeError::Unreadable { path: path.to_path_buf(), source })?;
-    let job = Job { facts: &facts, questions, pipeline: "default", options: &Options::default(), blind };
+    let job = Job { facts: &facts, questions, pipeline: "default", options, blind };
     run::ask(model, video, &job, cancel, &mut |_: Event| ())
 }

@@ -3,6 +3,7 @@
 use super::questions::ask_file;
 use super::{Share, iou, right};
 use crate::evidence::spans_in;
+use crate::recipe::Options;
 use crate::run::{Cancel, Model, Question, RunError};
 use longsight_models::Span;
 use longsight_world::clip::encode;
@@ -132,7 +133,7 @@ fn outcomes(
 ) -> Result<Vec<Outcome>, RunError> {
     let ask = |one: &questions::Question| Question { text: one.text.clone(), choices: one.choices.clone() };
     let texts: Vec<Question> = asked.iter().map(ask).collect();
-    let answers = ask_file(model, path, &texts, blind, cancel)?;
+    let answers = ask_file(model, path, &texts, &Options::default(), blind, cancel)?;
     let outcome = |(one, answer): (&questions::Question, crate::run::Answer)| {
         let truth: Vec<Span> = one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
         Outcome {

@@ -19,6 +19,12 @@ pub struct Question {
     pub choices: Vec<String>,
 }
 
+impl From<&str> for Question {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), choices: Vec::new() }
+    }
+}
+
 /// What is asked of a video, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {

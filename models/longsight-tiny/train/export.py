@@ -9,9 +9,11 @@ import argparse, json, pathlib
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from data import FARTHEST
 from model import CONFIG, PATCH, MERGE, TEMPORAL, Tiny
 
 FRAME = 96 * 96  # pixels of a frame, whatever its shape: nine visual tokens for two frames
+MOST_FRAMES = 120  # a minute at two frames a second, as in training
 TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
             "{% if c['type'] == 'video' %}<|video_pad|>{% elif c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
             "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
@@ -25,7 +27,7 @@ def configuration(tok):
         image_token_id=one("<|image_pad|>"), video_token_id=one("<|video_pad|>"), vision_start_token_id=one("<|vision_start|>"),
         vision_end_token_id=one("<|vision_end|>"), eos_token_id=one("<|im_end|>"), pad_token_id=one("<|endoftext|>"),
         text_config=dict(text, model_type="qwen3_vl_text", hidden_act="silu", attention_bias=False, attention_dropout=0.0,
-                         max_position_embeddings=32768, vocab_size=tok.get_vocab_size(), tie_word_embeddings=True, rope_parameters=rope),
+                         max_position_embeddings=FARTHEST, vocab_size=tok.get_vocab_size(), tie_word_embeddings=True, rope_parameters=rope),
         vision_config=dict(vision, model_type="qwen3_vl_vision", hidden_act="gelu_pytorch_tanh", in_channels=3, patch_size=PATCH,
                            spatial_merge_size=MERGE, temporal_patch_size=TEMPORAL, rope_parameters=dict(rope_type="axial", rope_theta=10000.0)))
 
@@ -36,7 +38,7 @@ def processor():
     # The pixels of all frames together may be many, but no frame has more than FRAME: `max_video_tokens` counts them a frame.
     return dict(processor_class="Qwen3VLProcessor",
                 image_processor=dict(pixels, image_processor_type="Qwen2VLImageProcessor", size=dict(shortest_edge=FRAME // 2, longest_edge=FRAME)),
-                video_processor=dict(pixels, video_processor_type="Qwen3VLVideoProcessor", fps=2, min_frames=2, max_frames=64, do_sample_frames=True,
+                video_processor=dict(pixels, video_processor_type="Qwen3VLVideoProcessor", fps=2, min_frames=2, max_frames=MOST_FRAMES, do_sample_frames=True,
                                      cap_pixels_per_frame=True, max_video_tokens=FRAME // 1024, return_metadata=False,
                                      size=dict(shortest_edge=FRAME // 2, longest_edge=FRAME * 65536)))
 
@@ -50,7 +52,7 @@ def export(state, tok, out):
     write("config.json", configuration(tok))
     write("processor_config.json", processor())
     write("generation_config.json", dict(eos_token_id=tok.token_to_id(end), pad_token_id=tok.token_to_id(pad), do_sample=False))
-    write("tokenizer_config.json", dict(tokenizer_class="Qwen2Tokenizer", eos_token=end, pad_token=pad, model_max_length=32768, processor_class="Qwen3VLProcessor"))
+    write("tokenizer_config.json", dict(tokenizer_class="Qwen2Tokenizer", eos_token=end, pad_token=pad, model_max_length=FARTHEST, processor_class="Qwen3VLProcessor"))
     (out / "chat_template.jinja").write_text(TEMPLATE)
 
 

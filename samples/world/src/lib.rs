@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In data order: [`dice`] (seed -> choices), [`words`] (what things are called), [`script`] (choices -> what happens when),
-//! [`questions`] (script -> questions and answers), [`render`] (script, time -> picture), [`media`] (pictures -> H.264 and
+//! [`questions`] (script -> questions and answers), [`render`] (script, time, style -> picture), [`media`] (pictures -> H.264 and
 //! back), [`clip`] (seed -> finished clip), [`export`] (seeds -> training set), [`samples`] (the demo clips).
 //!
 //! The library never prints and never reads the clock: equal seeds give equal clips on every platform.

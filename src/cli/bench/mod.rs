@@ -2,6 +2,7 @@
 
 mod attention;
 mod decode;
+mod niah;
 mod questions;
 mod scenes;
 mod world;
@@ -27,6 +28,8 @@ enum What {
     Scenes(scenes::Args),
     /// Questions with expected answers, from a JSON file beside its clips
     Questions(questions::Args),
+    /// Needles in haystacks: a few seconds hidden in up to hours of generated video
+    Niah(niah::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
     World(world::Args),
 }
@@ -38,6 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Attention(args) => attention::run(args, &context),
         What::Scenes(args) => scenes::run(args, &context),
         What::Questions(args) => questions::run(args, &context, &cancel),
+        What::Niah(args) => niah::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
     })
 }

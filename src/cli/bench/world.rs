@@ -35,7 +35,7 @@ pub(super) struct Args {
     model: ModelArgs,
 }
 
-fn split(text: &str) -> std::result::Result<Split, String> {
+pub(super) fn split(text: &str) -> std::result::Result<Split, String> {
     match text {
         "held-out" => Ok(Split::HeldOut),
         "train" => Ok(Split::Train),

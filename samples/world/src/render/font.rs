@@ -1,5 +1,7 @@
 //! The letters of the signs: capitals and digits, five cells wide and seven high.
 
+use image::{Rgb, RgbImage};
+
 /// Rows of a letter.
 pub(super) const HEIGHT: usize = 7;
 /// Columns of a letter.
@@ -16,6 +18,19 @@ pub(super) fn inked(text: &str, column: i32, row: i32) -> bool {
     let (letter, within) = (column / (WIDTH + 1), column % (WIDTH + 1));
     let Some(&letter) = text.as_bytes().get(letter) else { return false };
     row < HEIGHT && within < WIDTH && glyph(letter)[row] >> (WIDTH - 1 - within) & 1 == 1
+}
+
+/// Writes `text` with its upper left corner at `(x, y)`, each cell a square of `cell` pixels; what lies outside is left out.
+pub fn print(picture: &mut RgbImage, text: &str, x: u32, y: u32, cell: u32, ink: Rgb<u8>) {
+    for row in 0..HEIGHT as u32 * cell {
+        for column in 0..columns(text) as u32 * cell {
+            if inked(text, (column / cell) as i32, (row / cell) as i32)
+                && let Some(pixel) = picture.get_pixel_mut_checked(x + column, y + row)
+            {
+                *pixel = ink;
+            }
+        }
+    }
 }
 
 /// One byte a row, the left cell in bit 4; empty for what has no letter.

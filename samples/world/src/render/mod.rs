@@ -17,6 +17,7 @@ use image::RgbImage;
 use crate::script::{Entrance, FLASH, Object, Post, Scene, Script};
 
 use background::View;
+pub use font::print;
 use sign::Patch;
 pub use style::Style;
 

@@ -3,8 +3,11 @@
 //! In: a seed and [`Wishes`]. Out: a [`Script`], which says everything a viewer can be asked about. Times are seconds from
 //! the start of the clip, multiples of 0.5; spans are `[start, end)`. Never touches pixels.
 
+mod haystack;
 mod place;
 mod write;
+
+pub use haystack::{Haystack, NEEDLE_S, SHORTEST_S};
 
 use serde::{Deserialize, Serialize};
 

@@ -62,6 +62,29 @@ fn the_way_agrees_with_the_motion() {
 }
 
 #[test]
+fn needles_are_alone_in_their_haystack_and_at_their_depth() {
+    for (seed, depth) in [0.0, 0.25, 0.5, 1.0].into_iter().enumerate() {
+        let haystack = Haystack::write(Split::HeldOut, seed as u64, 300.0, depth);
+        let Haystack { script, sign, shaped, coloured } = &haystack;
+        let mut spans = [sign.1, shaped.1, coloured.1];
+        spans.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        assert_eq!(spans[0][0], ((300.0 - 3.0 * NEEDLE_S) * depth / GRID).round() * GRID);
+        assert!(spans.windows(2).all(|two| two[0][1] == two[1][0]), "{spans:?}");
+        assert_eq!(script.scenes.last().expect("a scene").span[1], 300.0);
+        assert!(script.scenes.windows(2).all(|two| two[0].span[1] == two[1].span[0]));
+        let signs: Vec<(String, Span)> = script.signs().iter().map(|sign| (sign.text.clone(), sign.span)).collect();
+        assert_eq!(signs, std::slice::from_ref(sign));
+        let seen = script.sightings();
+        let shapes: Vec<Span> =
+            seen.iter().filter(|seen| seen.pair.shape == shaped.0.shape).map(|seen| seen.span).collect();
+        let colours: Vec<Span> =
+            seen.iter().filter(|seen| seen.pair.colour == coloured.0.colour).map(|seen| seen.span).collect();
+        assert_eq!((shapes, colours), (vec![shaped.1], vec![coloured.1]));
+        assert!(seen.len() > 10, "{}", seen.len());
+    }
+}
+
+#[test]
 fn the_script_survives_json() {
     let script = Script::write(Split::Train, 3, &Wishes::default());
     let text = serde_json::to_string(&script).expect("a script is JSON");

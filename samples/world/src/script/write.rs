@@ -3,7 +3,7 @@
 use crate::dice::{Dice, Split};
 use crate::words::{Colour, Motion, Pair, SIGN_WORDS, Shape};
 
-use super::place::{BESIDE, OVERLAPPING, Room, hang, keeps_apart, place};
+use super::place::{BESIDE, OVERLAPPING, Place, Room, hang, keeps_apart, place};
 use super::{
     Background, Camera, Entrance, GRID, Object, Pattern, Post, Repaint, Scene, Script, Sign, Span, TICK, Wishes, shown,
 };
@@ -30,13 +30,7 @@ const TRIES: usize = 24;
 impl Script {
     /// Writes the clip of a seed.
     pub fn write(split: Split, seed: u64, wishes: &Wishes) -> Self {
-        let mut writer = Writer {
-            dice: Dice::new(split, seed, PURPOSE),
-            seen: Vec::new(),
-            texts: Vec::new(),
-            repaints: 0,
-            counted: false,
-        };
+        let mut writer = Writer::new(Dice::new(split, seed, PURPOSE));
         let low = steps(wishes.shortest).max(2);
         let total = writer.dice.between(low, steps(wishes.longest).max(low));
         let mut scenes: Vec<Scene> = Vec::new();
@@ -54,9 +48,15 @@ impl Script {
     }
 }
 
-/// The choices and what has been used up.
-struct Writer {
-    dice: Dice,
+/// The choices, what they are made among, and what has been used up.
+pub(super) struct Writer {
+    pub(super) dice: Dice,
+    pub(super) colours: Vec<Colour>,
+    pub(super) shapes: Vec<Shape>,
+    /// Of a hundred scenes, how many have a sign.
+    pub(super) signs: usize,
+    /// In how many spans a pair may be seen.
+    pub(super) most_spans: usize,
     seen: Vec<(Pair, Span)>,
     texts: Vec<String>,
     repaints: usize,
@@ -64,6 +64,21 @@ struct Writer {
 }
 
 impl Writer {
+    /// Chooses among everything there is.
+    pub(super) fn new(dice: Dice) -> Self {
+        Self {
+            dice,
+            colours: Colour::ALL.to_vec(),
+            shapes: Shape::ALL.to_vec(),
+            signs: 45,
+            most_spans: 2,
+            seen: Vec::new(),
+            texts: Vec::new(),
+            repaints: 0,
+            counted: false,
+        }
+    }
+
     /// Start and end of each scene, in steps.
     fn split_into_scenes(&mut self, total: i64) -> Vec<[i64; 2]> {
         let minutes = steps(60.0);
@@ -89,11 +104,11 @@ impl Writer {
         }
     }
 
-    fn scene(&mut self, start: i64, end: i64, entrance: Entrance) -> Scene {
+    pub(super) fn scene(&mut self, start: i64, end: i64, entrance: Entrance) -> Scene {
         let count = *self.dice.pick(&[0, 1, 1, 1, 2, 2, 2, 3]);
         let mut room = Room([0.0, 1.0]);
         let mut sign: Option<Sign> = None;
-        if self.dice.chance(45) {
+        if self.dice.chance(self.signs) {
             let counts = !self.counted && self.dice.chance(25);
             let span = self.span(start, end, if counts { COUNTING_STEPS } else { i64::MAX });
             let text = if counts { self.count(span) } else { self.text() };
@@ -170,40 +185,44 @@ impl Writer {
         if !self.may_appear(pair, span) {
             return None;
         }
-        let place = place(&mut self.dice, room, motion, crowd)?;
-        let rgb = self.tint(pair.colour);
+        let object = self.placed(pair, span, motion, crowd, room)?;
         let repaint = if motion == Motion::Still && self.repaints == 0 && self.dice.chance(12) {
             self.repaint(pair, span)
         } else {
             None
         };
+        Some(Object { repaint, ..object })
+    }
+
+    /// An object somewhere in the room; `None` where it finds no place to move.
+    pub(super) fn placed(
+        &mut self,
+        pair: Pair,
+        span: Span,
+        motion: Motion,
+        crowd: usize,
+        room: Room,
+    ) -> Option<Object> {
+        let Place { diameters, from, to } = place(&mut self.dice, room, motion, crowd)?;
+        let rgb = self.tint(pair.colour);
         let Pair { colour, shape } = pair;
-        Some(Object {
-            colour,
-            shape,
-            rgb,
-            span,
-            motion,
-            from: place.from,
-            to: place.to,
-            diameters: place.diameters,
-            repaint,
-        })
+        Some(Object { colour, shape, rgb, span, motion, from, to, diameters, repaint: None })
     }
 
-    fn pair(&mut self) -> Pair {
-        Pair { colour: *self.dice.pick(&Colour::ALL), shape: *self.dice.pick(&Shape::ALL) }
+    pub(super) fn pair(&mut self) -> Pair {
+        Pair { colour: *self.dice.pick(&self.colours), shape: *self.dice.pick(&self.shapes) }
     }
 
-    /// A pair is seen once or in two spans with a pause between, never twice at the same time.
+    /// A pair is seen in few spans, with a pause between, never twice at the same time.
     fn may_appear(&self, pair: Pair, span: Span) -> bool {
         let spans: Vec<Span> = self.seen.iter().filter(|seen| seen.0 == pair).map(|seen| seen.1).collect();
-        spans.len() < 2 && spans.iter().all(|other| span[0] >= other[1] + PAUSE || other[0] >= span[1] + PAUSE)
+        spans.len() < self.most_spans
+            && spans.iter().all(|other| span[0] >= other[1] + PAUSE || other[0] >= span[1] + PAUSE)
     }
 
     fn repaint(&mut self, pair: Pair, span: Span) -> Option<Repaint> {
         let (first, last) = (steps(span[0]) + SPAN_STEPS, steps(span[1]) - SPAN_STEPS);
-        let colour = *self.dice.pick(&Colour::ALL);
+        let colour = *self.dice.pick(&self.colours);
         let new = Pair { colour, ..pair };
         let unused = self.seen.iter().all(|seen| seen.0 != new && seen.0 != pair);
         (first <= last && colour != pair.colour && unused).then(|| Repaint {
@@ -242,7 +261,7 @@ impl Writer {
     }
 
     /// A text that has not been shown yet.
-    fn text(&mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
         loop {
             let text = if self.dice.chance(70) {
                 (*self.dice.pick(&SIGN_WORDS)).to_owned()
@@ -261,7 +280,7 @@ impl Writer {
     }
 
     /// Muted, and far from the colours of `objects`.
-    fn background(&mut self, objects: &[Object]) -> Background {
+    pub(super) fn background(&mut self, objects: &[Object]) -> Background {
         let pattern = *self.dice.pick(&Pattern::ALL);
         let cells = self.dice.between(3, 9) as u32;
         let grain = self.dice.below(1 << 20) as u32;
@@ -297,10 +316,10 @@ fn squared_distance(a: [u8; 3], b: [u8; 3]) -> i64 {
     a.iter().zip(b).map(|(&a, b)| (i64::from(a) - i64::from(b)).pow(2)).sum()
 }
 
-fn steps(seconds: f64) -> i64 {
+pub(super) fn steps(seconds: f64) -> i64 {
     (seconds / GRID).round() as i64
 }
 
-fn seconds(steps: i64) -> f64 {
+pub(super) fn seconds(steps: i64) -> f64 {
     steps as f64 * GRID
 }
