@@ -38,6 +38,24 @@ fn attention_is_timed_in_both_precisions() {
 }
 
 #[test]
+fn needles_are_looked_for_at_every_depth_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let png = folder.path().join("grid.png");
+    let arguments =
+        ["bench", "niah", "--json", "-q", "--minutes", "0.5", "--depths", "0,1", "--haystacks", "1", "--png"];
+    let grid = report(&[&arguments[..], &[png.to_str().unwrap()]].concat());
+    let cells = grid["cells"].as_array().unwrap();
+    let depths: Vec<_> = cells.iter().map(|cell| (cell["depth"].as_f64(), cell["found"]["of"].as_u64())).collect();
+    assert_eq!(depths, [(Some(0.0), Some(3)), (Some(1.0), Some(3))]);
+    let missed = grid["missed"].as_array().unwrap().len() as u64;
+    assert_eq!(grid["found"]["hits"].as_u64(), Some(6 - missed));
+    // Half a minute is less than what the model was trained on.
+    assert!(missed <= 2, "{grid}");
+    assert!(image::open(&png).unwrap().width() > 100);
+    assert_eq!(longsight(&["bench", "niah", "--depths", "2"]).code, Some(2));
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("man1");

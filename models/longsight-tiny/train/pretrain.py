@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tokenizers import Tokenizer
 from data import CELLS, Clips
 from model import Tiny
-from train import HALF, ahead, load, optimisers
+from train import DEVICE, HALF, ahead, clock, load, on_device, optimisers
 from truth import COLOURS, MOTIONS, NAMED, NUMBERS, SEEN, SHAPES, WORDS, cells
 
 
@@ -51,7 +51,7 @@ def batches(clips, size, seed, stop):
 
 
 def score(asker, visual, pixels, y):
-    with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+    with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
         tokens, _ = visual(pixels)
     tokens = tokens.float()
     scores = asker(tokens)
@@ -63,7 +63,7 @@ def score(asker, visual, pixels, y):
 @torch.no_grad()
 def held_out(asker, visual, clips, count=512):
     """Of the targets that hold, how many score above even odds; and of those that score so, how many hold."""
-    pixels, y = next(batches(clips, count, 7, threading.Event()))
+    pixels, y = on_device(next(batches(clips, count, 7, threading.Event())))
     scores, _ = score(asker, visual, pixels, y)
     groups = dict(colour=COLOURS, shape=SHAPES, word=WORDS, number=NUMBERS,
                   motion=MOTIONS, half=["first only", "second only"])
@@ -83,22 +83,22 @@ def main():
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--out", type=pathlib.Path, required=True)
     ap.add_argument("--init", type=pathlib.Path, help="go on from this stage's or another's checkpoint")
-    ap.add_argument("--minutes", type=float, required=True, help="processor minutes")
+    ap.add_argument("--minutes", type=float, required=True, help="processor minutes; on a GPU, minutes")
     ap.add_argument("--batch", type=int, default=96)
     ap.add_argument("--rate", type=float, default=2e-3)
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     tok, clips, held = Tokenizer.from_file(a.tokenizer), Clips(a.data), Clips(a.held_out)
-    model = Tiny(tok.get_vocab_size())
+    model = Tiny(tok.get_vocab_size()).to(DEVICE)
     if a.init:
         model.load_state_dict(load(a.init)["model"])
     visual, embed = model.model.visual, model.model.language_model.embed_tokens
     model.compile_layers()
-    asker = Asker(tok, embed)
+    asker = Asker(tok, embed).to(DEVICE)
     opts = optimisers(visual, a.rate) + [torch.optim.AdamW(asker.parameters(), lr=a.rate)]
-    feed, started, shown, step, total = ahead(lambda stop: batches(clips, a.batch, 3, stop)), time.process_time(), time.time(), 0, []
-    while (spent := time.process_time() - started) < a.minutes * 60:
+    feed, started, shown, step, total = ahead(lambda stop: batches(clips, a.batch, 3, stop)), clock(), time.time(), 0, []
+    while (spent := clock() - started) < a.minutes * 60:
         for o in opts:
             for g in o.param_groups:
                 g["lr"] = a.rate * min(1.0, (step + 1) / 50, (1 - spent / a.minutes / 60) / 0.4)

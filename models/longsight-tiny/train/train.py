@@ -2,7 +2,7 @@
 
 Use: train.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 30 [--init CHECKPOINT] [--batch 32]
 
-A stage is a fixed budget of processor time (so that other work on the machine does not shorten it) with a warm-up, a constant rate
+A stage is a fixed budget of time (see `clock`) with a warm-up, a constant rate
 and a decay to zero at its end; `RUN/last.pt` is written whole and renamed every five minutes and is picked up again by the same
 command. `--init` starts from another stage's state, or from the exported model.safetensors.
 """
@@ -25,8 +25,9 @@ FRAMES = 20  # a batch of `--batch` clips has at most so many frames a clip; lon
 TELL, LOOK = 3, 4
 HEADS = [(0, 0), (2, 1)]
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # Without bf16 dot products in the processor, bf16 is ten times slower than f32.
-HALF = torch.cpu._is_avx512_bf16_supported()
+HALF = DEVICE == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 # What is hard, and what new users ask first, is asked more often than the rest.
 OFTEN = {"existence": 2, "count": 3, "motion": 2, "reading": 3, "order": 3, "when": 4, "absent": 2}
@@ -66,7 +67,19 @@ def ahead(make, depth=6):
             box.put(item)
     threading.Thread(target=work, daemon=True).start()
     while True:
-        yield box.get()
+        yield on_device(box.get())
+
+
+def on_device(batch):
+    """A batch, or a tuple of tensors, where the training runs."""
+    if isinstance(batch, dict):
+        return {k: v.to(DEVICE, non_blocking=True) for k, v in batch.items()}
+    return tuple(v.to(DEVICE, non_blocking=True) for v in batch)
+
+
+def clock():
+    """Seconds of the budget: of the processor where it does the work, so that other work on the machine does not shorten a stage."""
+    return time.process_time() if DEVICE == "cpu" else time.time()
 
 
 class Teller(nn.Module):
@@ -85,7 +98,7 @@ class Teller(nn.Module):
 
     def forward(self, half, batch):
         x = self.norm(half).float()
-        told = F.binary_cross_entropy_with_logits(self.story(x), batch["story"], reduction="none", pos_weight=torch.tensor(3.0)).sum(1).mean()
+        told = F.binary_cross_entropy_with_logits(self.story(x), batch["story"], reduction="none", pos_weight=torch.tensor(3.0, device=x.device)).sum(1).mean()
         told = told + F.cross_entropy(self.digits(x).view(-1, 10), batch["digits"].flatten()) * 4
         counted = F.cross_entropy(self.counts(x).view(-1, MOST + 1), batch["counts"][:, :-1].flatten())
         return told + counted * 4 + F.cross_entropy(self.scene(x), batch["counts"][:, -1]) * 2
@@ -109,7 +122,7 @@ def pointed(language, x, batch, head, pointers):
     q, k = rotate(q, cos[rows, 0, at], sin[rows, 0, at]), rotate(k, cos[:, 0], sin[:, 0])
     scores = torch.einsum("pc,ptc->pt", q.float(), k.float()[rows]) * attention.dim ** -0.5
     shares = scores.masked_fill(~batch["mask"][rows, 0, at], -1e4).log_softmax(-1)
-    order = torch.arange(shares.shape[1])
+    order = torch.arange(shares.shape[1], device=x.device)
     there = (order >= begin[:, None]) & (order < end[:, None])
     return -shares.masked_fill(~there, -1e4).logsumexp(-1).mean()
 
@@ -136,8 +149,8 @@ def evaluate(model, clips, packer, limit=64):
     right, total, overlap = {}, {}, []
     for start in range(0, min(limit, len(clips.rows)), 8):
         chunk = clips.rows[start:start + 8]
-        batch = pack([packer.row(clips, r, r["questions"]) for r in chunk])
-        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+        batch = on_device(pack([packer.row(clips, r, r["questions"]) for r in chunk]))
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
             logits, asked, _ = forward(model, batch)
         said = torch.zeros_like(batch["target"])
         said[asked] = logits.argmax(-1)
@@ -181,7 +194,7 @@ def main():
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--out", type=pathlib.Path, required=True)
     ap.add_argument("--init", type=pathlib.Path)
-    ap.add_argument("--minutes", type=float, required=True, help="processor minutes of one process")
+    ap.add_argument("--minutes", type=float, required=True, help="processor minutes of one process; on a GPU, minutes")
     ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--questions", type=int, default=8)
     ap.add_argument("--rate", type=float, default=2e-3)
@@ -190,7 +203,7 @@ def main():
     ap.add_argument("--look", type=float, default=0.1, help="weight of where answers look")
     ap.add_argument("--freeze-vision", action="store_true", help="train the language model alone")
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--processes", type=int, default=2, help="one thread each: faster on a CPU than threads in one process")
+    ap.add_argument("--processes", type=int, default=2 if DEVICE == "cpu" else 1, help="one thread each: faster on a CPU than threads in one process")
     a = ap.parse_args()
     a.meet = f"file://{tempfile.mktemp()}"
     torch.multiprocessing.spawn(train, (a,), nprocs=a.processes)
@@ -206,7 +219,7 @@ def train(rank, a):
     model, teller = Tiny(packer.tok.get_vocab_size()), Teller(CONFIG["text"])
     model.pad, model.closed = packer.pad, packer.one("<|vision_end|>")
     model.compile_layers()
-    whole = nn.ModuleDict(dict(model=model, teller=teller))
+    whole = nn.ModuleDict(dict(model=model, teller=teller)).to(DEVICE)
     opts = optimisers(whole, a.rate)
     spent, step, last = 0.0, 0, a.out / "last.pt"
     if last.exists() or a.init:
@@ -230,20 +243,20 @@ def train(rank, a):
         log.flush()
 
     budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(4)
-    clock = torch.zeros(1)
-    started, saved_at = time.process_time() - spent, time.time()
+    passed = torch.zeros(1)
+    started, saved_at = clock() - spent, time.time()
     while True:
         # Every process stops at the same step: the first one's clock counts for all.
-        clock[0] = time.process_time() - started
-        torch.distributed.broadcast(clock, 0)
-        if (spent := clock.item()) >= budget:
+        passed[0] = clock() - started
+        torch.distributed.broadcast(passed, 0)
+        if (spent := passed.item()) >= budget:
             break
         batch = next(feed)
         scale = min(1.0, (step + 1) / 100, (1 - spent / budget) / a.decay)
         for o in opts:
             for g in o.param_groups:
                 g["lr"] = a.rate * scale
-        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
             answers, told, looked = losses(model, teller, batch)
         (answers + a.tell * told + a.look * looked).backward()
         share(whole, a.processes)
@@ -270,8 +283,8 @@ def train(rank, a):
 
 def load(path):
     if path.suffix == ".safetensors":
-        return dict(model={k: v.float() for k, v in load_file(path).items()})
-    return torch.load(path)
+        return dict(model={k: v.float().to(DEVICE) for k, v in load_file(path).items()})
+    return torch.load(path, map_location=DEVICE)
 
 
 def share(model, processes):

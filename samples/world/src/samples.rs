@@ -22,10 +22,10 @@ pub struct Sample {
 
 /// The clips of the demo. Their seeds are held out, and were chosen for having scenes, signs and motion of every sort.
 pub const SAMPLES: [Sample; 4] = [
-    Sample { name: "world-1", seed: 17 },
-    Sample { name: "world-2", seed: 15 },
-    Sample { name: "world-3", seed: 42 },
-    Sample { name: "world-4", seed: 44 },
+    Sample { name: "world-1", seed: 15 },
+    Sample { name: "world-2", seed: 7 },
+    Sample { name: "world-3", seed: 44 },
+    Sample { name: "world-4", seed: 33 },
 ];
 
 /// Their lengths.
@@ -34,6 +34,8 @@ pub const WISHES: Wishes = Wishes { shortest: 20.0, longest: 45.0 };
 const QUESTIONS: usize = 16;
 /// Side in pixels, and pictures a second.
 const SIDE: u32 = 256;
+/// Film grain costs bytes; this keeps a clip with it below a megabyte and a half.
+const CRF: u32 = 28;
 const RATE: (u32, u32) = (12, 1);
 
 /// A question of `questions.json`.
@@ -79,7 +81,7 @@ pub fn write(folder: &Path) -> Result<(), SamplesError> {
         move |source| SamplesError::File { path, source }
     };
     std::fs::create_dir_all(folder).map_err(file(folder))?;
-    let options = EncodeOptions { width: SIDE, height: SIDE, rate: RATE, ..EncodeOptions::default() };
+    let options = EncodeOptions { width: SIDE, height: SIDE, rate: RATE, crf: CRF, ..EncodeOptions::default() };
     for sample in SAMPLES {
         encode(&sample.script(), &folder.join(sample.file()), &options)?;
     }

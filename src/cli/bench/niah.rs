@@ -76,12 +76,12 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         let columns: Vec<String> = args.minutes.iter().map(|minutes| format!("{minutes:.0} M")).collect();
         let rows: Vec<String> = args.depths.iter().map(|depth| format!("{:.0}", depth * 100.0)).collect();
         let shares = by_depth(&report, args.depths.len(), |cell| cell.found.share);
-        bench::heat_map::draw(&columns, &rows, &shares)
-            .save_with_format(path, image::ImageFormat::Png)
-            .map_err(|error| {
+        bench::heat_map::draw(&columns, &rows, &shares).save_with_format(path, image::ImageFormat::Png).map_err(
+            |error| {
                 Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
                     .hint("choose another file with --png")
-            })?;
+            },
+        )?;
     }
     if context.json { output::json(&report) } else { print(args, &report) }
 }

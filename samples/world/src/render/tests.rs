@@ -33,7 +33,7 @@ fn an_outline_fills_its_diameter_and_stays_within_reach() {
         let reached = grid().filter(|&(x, y)| inside(x, y)).map(|(x, y)| (x * x + y * y).sqrt()).fold(0.0, f32::max);
         assert!((0.9..=shape::REACH).contains(&reached), "{shape:?} reaches {reached}");
         let share = grid().filter(|&(x, y)| inside(x, y)).count() as f32 / (1600.0 * std::f32::consts::PI);
-        assert!((0.3..=1.05).contains(&share), "{shape:?} covers {share}");
+        assert!((0.2..=1.05).contains(&share), "{shape:?} covers {share}");
     }
 }
 
@@ -104,7 +104,7 @@ fn the_world_is_what_it_was() {
 }
 
 const FINGERPRINTS: [[u64; 2]; 3] = [
-    [17_374_677_167_547_916_064, 14_006_589_583_080_761_509],
-    [1_996_532_894_864_123_204, 6_745_243_745_423_313_189],
-    [6_203_406_567_754_451_339, 6_314_176_239_362_905_330],
+    [11_475_632_733_092_151_446, 7_523_364_644_104_422_181],
+    [13_764_608_677_001_839_802, 7_247_986_083_587_264_975],
+    [8_603_232_166_665_749_470, 2_050_670_310_525_805_349],
 ];
