@@ -9,7 +9,7 @@ use longsight_models::Span;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
-use longsight_world::questions::{self, Kind};
+use longsight_world::questions::{self, Kind, NOT_THERE};
 use longsight_world::script::{Script, Wishes};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -76,6 +76,10 @@ pub struct WorldReport {
     pub clips: u64,
     /// By kind, in the world's order
     pub kinds: Vec<KindScore>,
+    /// Counts whose right answer is at most four
+    pub small_counts: Share,
+    /// Questions about what is there that were answered as if it were not
+    pub false_refusals: Share,
     /// "When" with the pictures
     pub when: Timed,
     /// "When" without
@@ -87,6 +91,7 @@ struct Outcome {
     kind: Kind,
     expected: String,
     right: bool,
+    refused: bool,
     iou: Option<f64>,
 }
 
@@ -119,6 +124,8 @@ pub fn world(
         schema: "longsight.bench.world/1",
         clips: bench.clips,
         kinds: by_kind(&seeing, blind.as_deref()),
+        small_counts: share_of(&seeing, |one| one.kind == Kind::Count && is_small(&one.expected), |one| one.right),
+        false_refusals: share_of(&seeing, |one| one.kind != Kind::Absent, |one| one.refused),
         when: timed(&seeing),
         when_blind: blind.as_deref().map(timed),
     })
@@ -140,20 +147,28 @@ fn outcomes(
             kind: one.kind,
             expected: one.answer.clone(),
             right: right(one.kind, &answer.answer, &one.answer),
+            refused: right(Kind::Absent, &answer.answer, NOT_THERE),
             iou: (one.kind == Kind::When).then(|| iou(&spans_in(&answer.answer), &truth)),
         }
     };
     Ok(asked.iter().zip(answers).map(outcome).collect())
 }
 
+fn is_small(count: &str) -> bool {
+    count.trim_end_matches('.').parse::<u32>().is_ok_and(|count| count <= 4)
+}
+
+/// Of the outcomes that are `asked` about, those that `hit`.
+fn share_of(outcomes: &[Outcome], asked: impl Fn(&Outcome) -> bool, hit: impl Fn(&Outcome) -> bool) -> Share {
+    let of = outcomes.iter().filter(|&one| asked(one));
+    Share::new(of.clone().filter(|&one| hit(one)).count(), of.count())
+}
+
 fn by_kind(seeing: &[Outcome], blind: Option<&[Outcome]>) -> Vec<KindScore> {
     let mut kinds: Vec<Kind> = seeing.iter().map(|outcome| outcome.kind).collect();
     kinds.sort();
     kinds.dedup();
-    let share = |outcomes: &[Outcome], kind: Kind| {
-        let of = outcomes.iter().filter(|outcome| outcome.kind == kind);
-        Share::new(of.clone().filter(|outcome| outcome.right).count(), of.count())
-    };
+    let share = |outcomes: &[Outcome], kind: Kind| share_of(outcomes, |one| one.kind == kind, |one| one.right);
     kinds
         .into_iter()
         .map(|kind| {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains longsight-tiny from nothing: generates the clips, trains the three stages, exports, and checks against transformers.
-# Use: run.sh WORK_DIR   (26 GB of disk; some two hours on 2 cores; needs `pip install torch==2.11.0 numpy
+# Use: run.sh WORK_DIR   (22 GB of disk; some two hours on 2 cores; needs `pip install torch==2.11.0 numpy
 # tokenizers safetensors`, a C++ compiler, and transformers==5.23.0 with torchvision==0.26.0 for the check)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,11 +9,11 @@ work=$1
 mkdir -p "$work"
 (cd "$root" && cargo build --release)
 world="$root/target/release/world"
-clips() { [ -f "$work/$1/clips.jsonl" ] || "$world" export --out "$work/$1" --jobs "$(nproc)" "${@:2}"; }
+clips() { [ -f "$work/$1/clips.jsonl" ] || "$world" export --out "$work/$1" --jobs "$(nproc)" --questions 24 --max-frames 120 "${@:2}"; }
 # Seeds of a split are unrelated to the same seeds of the other.
-clips short  --clips 16000 --seconds-min 1  --seconds-max 4
-clips middle --clips 20000 --seconds-min 4  --seconds-max 16 --seed 200000
-clips long   --clips 8000  --seconds-min 10 --seconds-max 60 --seed 400000
+clips short  --clips 14000 --seconds-min 1  --seconds-max 4
+clips middle --clips 16000 --seconds-min 4  --seconds-max 16 --seed 200000
+clips long   --clips 6000  --seconds-min 10 --seconds-max 60 --seed 400000
 clips words  --clips 300   --seconds-min 10 --seconds-max 60 --seed 5000000
 clips held-middle --split held-out --clips 64 --seconds-min 4  --seconds-max 16 --seed 200000
 clips held-long   --split held-out --clips 64 --seconds-min 10 --seconds-max 60 --seed 300000
@@ -25,11 +25,11 @@ tok="$work/tok/tokenizer.json"
 export MALLOC_MMAP_THRESHOLD_=$((1 << 32)) MALLOC_TRIM_THRESHOLD_=$((1 << 33))
 # Minutes are processor time: other work on the machine makes it last longer, not end sooner.
 [ -f "$work/vision/last.pt" ] || python3 pretrain.py --data "$work/short" --held-out "$work/held-middle" --tokenizer "$tok" \
-    --out "$work/vision" --minutes "${VISION_MINUTES:-22}"
+    --out "$work/vision" --minutes "${VISION_MINUTES:-30}"
 # The tower speaks in words by now and stays as it is, while the language model learns to listen.
 [ -f "$work/first/done" ] || { python3 train.py --data "$work"/{short,middle,long} --held-out "$work/held-middle" --tokenizer "$tok" \
     --init "$work/vision/last.pt" --out "$work/first" --minutes "${FIRST_MINUTES:-45}" --batch 24 --decay 0.02 --freeze-vision \
     && touch "$work/first/done"; }
 python3 train.py --data "$work"/{middle,long} --held-out "$work/held-long" --tokenizer "$tok" \
-    --init "$work/first/last.pt" --out "$work/final" --minutes "${FINAL_MINUTES:-20}" --batch 24 --decay 0.8
+    --init "$work/first/last.pt" --out "$work/final" --minutes "${FINAL_MINUTES:-30}" --batch 24 --decay 0.8
 python3 export.py "$work/final/last.pt" "$tok" "$here/.." --check "$work/held-middle"

@@ -82,6 +82,11 @@ fn print(report: &WorldReport) -> Result {
             share(&row.sides.majority)
         ));
     }
+    output::text(&format!(
+        "counts up to 4: {}; false refusals: {}",
+        share(&report.small_counts),
+        share(&report.false_refusals)
+    ));
     let timed = |name: &str, timed: &Timed| {
         output::text(&format!(
             "when, {name}: mean IoU {:.3} ± {:.3}, R@0.5 {}, R@0.7 {} ({} questions)",
