@@ -7,7 +7,7 @@ same position, so that each is trained exactly as it will be asked alone.
 import json, pathlib
 import numpy as np
 import torch
-from truth import STATES, THINGS, stamp_digits, story
+from truth import SEEN, STATES, THINGS, cells, stamp_digits, story
 
 CELLS = 3  # visual tokens a side: 96 pixels / (16 x 2)
 
@@ -122,7 +122,9 @@ class Packer:
             pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
         stamps = [stamp_digits(t) for t in times]
         told, counts = story(row, pairs)
-        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=told, counts=counts, pointers=pointers,
+        seen = [cells(row, a, b, CELLS) for a, b in pairs]
+        seen = [torch.full((CELLS * CELLS, len(SEEN)), -1.0) if y is None else y for y in seen]
+        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=told, counts=counts, seen=seen, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
 
 
@@ -163,4 +165,5 @@ def pack(rows):
     pointers = torch.tensor([(b, *p) for b, r in enumerate(rows) for p in r["pointers"]], dtype=torch.long).reshape(-1, 5)
     return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1), pointers=pointers,
                 digits=torch.tensor([d for r in rows for d in r["digits"]]), counts=torch.tensor([c for r in rows for c in r["counts"]]),
+                seen=torch.stack([y for r in rows for y in r["seen"]]).char(),
                 pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

@@ -7,31 +7,12 @@ with the language model's own word vectors, so that the tower ends up speaking i
 """
 import argparse, json, os, pathlib, random, threading, time
 import torch
-from torch import nn
-from torch.nn import functional as F
 from tokenizers import Tokenizer
+from asker import Asker
 from data import CELLS, Clips
 from model import Tiny
 from train import DEVICE, HALF, ahead, clock, load, on_device, optimisers
-from truth import COLOURS, MOTIONS, NAMED, NUMBERS, SEEN, SHAPES, WORDS, cells
-
-
-class Asker(nn.Module):
-    """Visual tokens [n, cells, hidden] -> scores [n, cells, SEEN]: by the language model's word vectors where SEEN are words."""
-
-    def __init__(self, tok, embed):
-        super().__init__()
-        # The vector of a word in mid-sentence and of the same word at its beginning: both are pulled towards what they name.
-        forms = [(" " + n, n if n.isupper() else n.capitalize()) for n in COLOURS + SHAPES + WORDS]
-        self.ids = torch.tensor([[tok.encode(f, add_special_tokens=False).ids[0] for f in pair] for pair in forms])
-        self.embed, self.rest = embed, nn.Linear(embed.weight.shape[1], len(SEEN) - NAMED)
-        nn.init.constant_(self.rest.bias, -3.0)
-        self.bias, self.gain = nn.Parameter(torch.full((NAMED,), -3.0)), nn.Parameter(torch.tensor(10.0))
-
-    def forward(self, tokens):
-        vectors = F.normalize(self.embed.weight[self.ids], dim=-1)
-        named = torch.einsum("nch,wfh->ncwf", F.normalize(tokens, dim=-1), vectors).mean(-1) * self.gain + self.bias
-        return torch.cat([named, self.rest(tokens)], -1)
+from truth import COLOURS, MOTIONS, NUMBERS, SEEN, SHAPES, WORDS, cells
 
 
 def batches(clips, size, seed, stop):
@@ -53,18 +34,14 @@ def batches(clips, size, seed, stop):
 def score(asker, visual, pixels, y):
     with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
         tokens, _ = visual(pixels)
-    tokens = tokens.float()
-    scores = asker(tokens)
-    weight = (y >= 0) * torch.where(y > 0, 4.0, 1.0)
-    wrong = F.binary_cross_entropy_with_logits(scores, y.clamp(min=0), reduction="none") * weight
-    return scores, wrong.sum() / len(pixels) + 1e-3 * (tokens.norm(dim=-1) - 1).square().mean()
+    return asker.wrong(tokens, y)
 
 
 @torch.no_grad()
 def held_out(asker, visual, clips, count=512):
     """Of the targets that hold, how many score above even odds; and of those that score so, how many hold."""
     pixels, y = on_device(next(batches(clips, count, 7, threading.Event())))
-    scores, _ = score(asker, visual, pixels, y)
+    _, scores = score(asker, visual, pixels, y)
     groups = dict(colour=COLOURS, shape=SHAPES, word=WORDS, number=NUMBERS,
                   motion=MOTIONS, half=["first only", "second only"])
     found = {}
@@ -102,7 +79,7 @@ def main():
         for o in opts:
             for g in o.param_groups:
                 g["lr"] = a.rate * min(1.0, (step + 1) / 50, (1 - spent / a.minutes / 60) / 0.4)
-        _, loss = score(asker, visual, *next(feed))
+        loss, _ = score(asker, visual, *next(feed))
         loss.backward()
         for o in opts:
             o.step()
@@ -111,7 +88,7 @@ def main():
         if time.time() - shown > 60:
             print(json.dumps(dict(step=step, minutes=round(spent / 60, 2), loss=round(sum(total) / len(total), 4), held_out=held_out(asker, visual, held))), flush=True)
             shown, total = time.time(), []
-    torch.save(dict(model=model.state_dict()), str(a.out / "last.pt") + ".tmp")
+    torch.save(dict(model=model.state_dict(), asker=asker.state_dict()), str(a.out / "last.pt") + ".tmp")
     os.replace(str(a.out / "last.pt") + ".tmp", a.out / "last.pt")
     print(json.dumps(dict(step=step, held_out=held_out(asker, visual, held))), flush=True)
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from asker import Asker
 from data import Clips, Packer, pack
 from model import CONFIG, RMSNorm, Tiny, rotate
 from truth import DIGITS, MOST, SCENES, SORTS, STATES, THINGS
@@ -134,11 +135,13 @@ def forward(model, batch):
     return model.logits(hidden[asked]).float(), asked, before
 
 
-def losses(model, teller, batch):
-    """Of the answers, of what the lower half is asked, and of where answers look."""
+def losses(model, teller, asker, batch):
+    """Of the answers, of what the lower half is asked, of where answers look, and of what visual tokens are asked."""
     logits, asked, before = forward(model, batch)
     told = teller(before[TELL][batch["ids"] == model.closed], batch)
-    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), told, pointing(model.model.language_model, before[LOOK], batch)
+    looked = pointing(model.model.language_model, before[LOOK], batch)
+    seen = asker.wrong(before[0][batch["visual"]].view(-1, *batch["seen"].shape[1:2], before[0].shape[-1]), batch["seen"])[0] if asker else told * 0
+    return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), told, looked, seen
 
 
 @torch.no_grad()
@@ -182,7 +185,7 @@ def optimisers(model, rate):
     """Muon for the matrices inside the blocks, AdamW for everything else."""
     inner, other = [], []
     for name, p in model.named_parameters():
-        (inner if p.ndim == 2 and not any(w in name for w in ("embed", "merger", "teller")) else other).append(p)
+        (inner if p.ndim == 2 and not any(w in name for w in ("embed", "merger", "teller", "asker")) else other).append(p)
     return [torch.optim.Muon(inner, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(other, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
 
@@ -201,6 +204,7 @@ def main():
     ap.add_argument("--decay", type=float, default=0.35, help="share of the budget over which the rate falls to zero")
     ap.add_argument("--tell", type=float, default=0.1, help="weight of what the lower layers are asked")
     ap.add_argument("--look", type=float, default=0.1, help="weight of where answers look")
+    ap.add_argument("--see", type=float, default=0.1, help="weight of what visual tokens are asked")
     ap.add_argument("--freeze-vision", action="store_true", help="train the language model alone")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--processes", type=int, default=2 if DEVICE == "cpu" else 1, help="one thread each: faster on a CPU than threads in one process")
@@ -219,7 +223,9 @@ def train(rank, a):
     model, teller = Tiny(packer.tok.get_vocab_size()), Teller(CONFIG["text"])
     model.pad, model.closed = packer.pad, packer.one("<|vision_end|>")
     model.compile_layers()
-    whole = nn.ModuleDict(dict(model=model, teller=teller)).to(DEVICE)
+    # A frozen tower is not asked.
+    asker = None if a.freeze_vision else Asker(packer.tok, model.model.language_model.embed_tokens)
+    whole = nn.ModuleDict(dict(model=model, teller=teller) | (dict(asker=asker) if asker else {})).to(DEVICE)
     opts = optimisers(whole, a.rate)
     spent, step, last = 0.0, 0, a.out / "last.pt"
     if last.exists() or a.init:
@@ -228,7 +234,9 @@ def train(rank, a):
         if "teller" in saved:
             known = teller.state_dict()
             teller.load_state_dict({k: v if v.shape == known[k].shape else known[k] for k, v in saved["teller"].items()})
-        for o, s in zip(opts, saved.get("opts", [])):
+        if asker and "asker" in saved:
+            asker.load_state_dict(saved["asker"])
+        for o, s in zip(opts, saved.get("opts", []) if last.exists() else []):
             o.load_state_dict(s)
         if last.exists():
             spent, step = saved["spent"], saved["step"]
@@ -242,7 +250,7 @@ def train(rank, a):
         log.write(json.dumps(line) + "\n")
         log.flush()
 
-    budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(4)
+    budget, since, sums = a.minutes * 60, dict(step=step, time=time.time()), torch.zeros(5)
     passed = torch.zeros(1)
     started, saved_at = clock() - spent, time.time()
     while True:
@@ -257,27 +265,27 @@ def train(rank, a):
             for g in o.param_groups:
                 g["lr"] = a.rate * scale
         with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
-            answers, told, looked = losses(model, teller, batch)
-        (answers + a.tell * told + a.look * looked).backward()
+            answers, told, looked, seen = losses(model, teller, asker, batch)
+        (answers + a.tell * told + a.look * looked + a.see * seen).backward()
         share(whole, a.processes)
         torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         for o in opts:
             o.step()
             o.zero_grad(set_to_none=True)
-        step, sums = step + 1, sums + torch.tensor([answers.item(), told.item(), looked.item(), batch["ids"].numel()])
+        step, sums = step + 1, sums + torch.tensor([answers.item(), told.item(), looked.item(), seen.item(), batch["ids"].numel()])
         now = time.time()
         if rank == 0 and now - since["time"] > 60:
             count, seconds = step - since["step"], now - since["time"]
-            answer, told, looked, tokens = (sums / count).tolist()
+            answer, told, looked, seen, tokens = (sums / count).tolist()
             say(step=step, minutes=round(spent / 60, 2), clips_per_s=round(a.processes * a.batch * count / seconds, 1),
-                tokens_per_s=round(a.processes * tokens * count / seconds), rate=round(a.rate * scale, 6), loss=round(answer, 4), told=round(told, 3), looked=round(looked, 3))
-            since, sums = dict(step=step, time=now), torch.zeros(4)
+                tokens_per_s=round(a.processes * tokens * count / seconds), rate=round(a.rate * scale, 6), loss=round(answer, 4), told=round(told, 3), looked=round(looked, 3), seen=round(seen, 3))
+            since, sums = dict(step=step, time=now), torch.zeros(5)
         if rank == 0 and now - saved_at > 300:
-            save(last, model, teller, opts, spent, step)
+            save(last, model, teller, asker, opts, spent, step)
             say(step=step, held_out=evaluate(model, held, packer))
             saved_at = time.time()
     if rank == 0:
-        save(last, model, teller, opts, spent, step)
+        save(last, model, teller, asker, opts, spent, step)
         say(step=step, held_out=evaluate(model, held, packer))
 
 
@@ -297,8 +305,8 @@ def share(model, processes):
             p.grad.copy_(g.view_as(p) / processes)
 
 
-def save(path, model, teller, opts, spent, step):
-    state = dict(model=model.state_dict(), teller=teller.state_dict(), opts=[o.state_dict() for o in opts], spent=spent, step=step)
+def save(path, model, teller, asker, opts, spent, step):
+    state = dict(model=model.state_dict(), teller=teller.state_dict(), **(dict(asker=asker.state_dict()) if asker else {}), opts=[o.state_dict() for o in opts], spent=spent, step=step)
     torch.save(state, str(path) + ".tmp")
     os.replace(str(path) + ".tmp", path)
 
