@@ -8,12 +8,15 @@ use longsight_world::script::{Script, Wishes};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+fn script(seconds: f64) -> Script {
+    Script::write(Split::HeldOut, 7, &Wishes { shortest: seconds, longest: seconds })
+}
+
 /// A clip of the generated world, and the folder that holds it.
 fn clip(seconds: f64) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
-    let script = Script::write(Split::HeldOut, 7, &Wishes { shortest: seconds, longest: seconds });
-    encode(&script, &path, &EncodeOptions { width: 128, height: 96, ..EncodeOptions::default() }).unwrap();
+    encode(&script(seconds), &path, &EncodeOptions { width: 128, height: 96, ..EncodeOptions::default() }).unwrap();
     (folder, path)
 }
 
@@ -46,10 +49,13 @@ fn an_answer_rests_on_frames_that_the_file_holds() {
         .iter()
         .map(|frame| (frame["pts"].as_i64().unwrap(), frame["time_s"].as_f64().unwrap()))
         .collect();
-    let questions =
-        ["When is the red circle visible?", "When does the blue star appear?", "When can the sign EXIT be seen?"];
+    let things = script(12.0).sightings();
+    let questions: Vec<String> =
+        things.iter().map(|seen| format!("When is the {} visible?", seen.pair.name())).collect();
+    let mut arguments: Vec<&str> = questions.iter().map(String::as_str).collect();
+    arguments.push("--json");
     let mut spans = 0;
-    for answer in answers(&ask(&path, &[&questions[..], &["--json"]].concat())) {
+    for answer in answers(&ask(&path, &arguments)) {
         let coverage = &answer["coverage"];
         assert_eq!(coverage["frames_seen"], 24);
         assert_eq!(coverage["visual_tokens_after"], answer["plan"]["vision"]["tokens"]);
