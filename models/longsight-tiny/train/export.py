@@ -13,7 +13,7 @@ from data import FARTHEST
 from model import CONFIG, PATCH, MERGE, TEMPORAL, Tiny
 
 FRAME = 96 * 96  # pixels of a frame, whatever its shape: nine visual tokens for two frames
-MOST_FRAMES = 120  # a minute at two frames a second, as in training
+MOST_FRAMES = 300  # the longest clips of the training: five minutes at a frame a second
 TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
             "{% if c['type'] == 'video' %}<|video_pad|>{% elif c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
             "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
