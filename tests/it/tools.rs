@@ -56,6 +56,18 @@ fn needles_are_looked_for_at_every_depth_and_drawn() {
 }
 
 #[test]
+fn answers_about_the_world_come_from_looking() {
+    let world = report(&["bench", "world", "--json", "-q", "--clips", "2", "--questions", "12"]);
+    let kinds = world["kinds"].as_array().unwrap();
+    let sum = |side: &str, part: &str| -> u64 { kinds.iter().map(|kind| kind[side][part].as_u64().unwrap()).sum() };
+    assert_eq!((sum("seeing", "of"), sum("blind", "of")), (24, 24));
+    assert!(sum("seeing", "hits") > sum("blind", "hits"), "{world}");
+    let absent: u64 =
+        kinds.iter().filter(|kind| kind["kind"] == "absent").filter_map(|kind| kind["seeing"]["of"].as_u64()).sum();
+    assert_eq!(world["false_refusals"]["of"].as_u64(), Some(24 - absent));
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("man1");

@@ -9,11 +9,12 @@ work=$1
 mkdir -p "$work"
 (cd "$root" && cargo build --release)
 world="$root/target/release/world"
-clips() { [ -f "$work/$1/clips.jsonl" ] || "$world" export --out "$work/$1" --jobs "$(nproc)" --questions 24 --max-frames 120 "${@:2}"; }
+clips() { [ -f "$work/$1/clips.jsonl" ] || "$world" export --out "$work/$1" --jobs "$(nproc)" --questions 24 --max-frames 300 "${@:2}"; }
 # Seeds of a split are unrelated to the same seeds of the other.
 clips short  --clips 14000 --seconds-min 1  --seconds-max 4
 clips middle --clips 16000 --seconds-min 4  --seconds-max 16 --seed 200000
 clips long   --clips 6000  --seconds-min 10 --seconds-max 60 --seed 400000
+clips minutes --clips 200  --seconds-min 120 --seconds-max 300 --seed 600000 --sample-fps 1
 clips words  --clips 300   --seconds-min 10 --seconds-max 60 --seed 5000000
 clips held-middle --split held-out --clips 64 --seconds-min 4  --seconds-max 16 --seed 200000
 clips held-long   --split held-out --clips 64 --seconds-min 10 --seconds-max 60 --seed 300000
@@ -30,6 +31,6 @@ export MALLOC_MMAP_THRESHOLD_=$((1 << 32)) MALLOC_TRIM_THRESHOLD_=$((1 << 33))
 [ -f "$work/first/done" ] || { python3 train.py --data "$work"/{short,middle,long} --held-out "$work/held-middle" --tokenizer "$tok" \
     --init "$work/vision/last.pt" --out "$work/first" --minutes "${FIRST_MINUTES:-45}" --batch 24 --decay 0.02 --freeze-vision \
     && touch "$work/first/done"; }
-python3 train.py --data "$work"/{middle,long} --held-out "$work/held-long" --tokenizer "$tok" \
-    --init "$work/first/last.pt" --out "$work/final" --minutes "${FINAL_MINUTES:-30}" --batch 24 --decay 0.8
+python3 train.py --data "$work"/{middle,long,minutes} --held-out "$work/held-long" --tokenizer "$tok" \
+    --init "$work/first/last.pt" --out "$work/final" --minutes "${FINAL_MINUTES:-30}" --batch 24 --decay 0.8 --tell 0.03
 python3 export.py "$work/final/last.pt" "$tok" "$here/.." --check "$work/held-middle"
