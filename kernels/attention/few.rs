@@ -2,6 +2,7 @@
 //!
 //! All heads that share a key head are rows of one tile; both products go through `gemm`, softmax kept running.
 
+use super::blas::{Matrix, Operand, product, tile};
 use super::weigh::weigh;
 use super::{Inputs, Shape, Strided};
 use crate::element::Element;
@@ -81,77 +82,5 @@ fn run<T: Element>(
     for (row, total) in out.chunks_mut(dim).zip(&total) {
         let share = 1.0 / total;
         row.iter_mut().for_each(|value| *value *= share);
-    }
-}
-
-/// Rows `start..start + width` of a head, as f32: where they are, or copied.
-fn tile<'a, T: Element>(
-    x: Strided<'a, T>,
-    head: usize,
-    start: usize,
-    width: usize,
-    dim: usize,
-    copy: &'a mut Vec<f32>,
-) -> Operand<'a> {
-    if let Some(data) = T::as_f32(x.data) {
-        return Operand { data: &data[head * x.head + start * x.row..], row: x.row, col: 1 };
-    }
-    copy.clear();
-    (start..start + width).for_each(|row| copy.extend(x.row(head, row, dim).iter().map(|x| x.to_f32())));
-    Operand { data: copy, row: dim, col: 1 }
-}
-
-/// A matrix that is written.
-struct Matrix<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    cols: usize,
-    row: usize,
-    col: usize,
-}
-
-/// A matrix that is read.
-#[derive(Clone, Copy)]
-struct Operand<'a> {
-    data: &'a [f32],
-    row: usize,
-    col: usize,
-}
-
-impl Operand<'_> {
-    fn holds(&self, rows: usize, cols: usize) -> bool {
-        rows == 0 || cols == 0 || (rows - 1) * self.row + (cols - 1) * self.col < self.data.len()
-    }
-}
-
-/// `dst = scale * left x right`, or with `add`, `dst += ..`, where `left` is `[dst.rows, inner]`.
-fn product(dst: Matrix, add: bool, left: Operand, right: Operand, inner: usize, scale: f32) {
-    let Matrix { data, rows: m, cols: n, row, col } = dst;
-    assert!(left.holds(m, inner) && right.holds(inner, n), "an operand is too short");
-    assert!(m == 0 || n == 0 || (m - 1) * row + (n - 1) * col < data.len(), "the product is too short");
-    // SAFETY: the assertions above say that every element that `gemm` reaches by these sizes and strides lies inside
-    // the three slices; the slices do not overlap, since one of them is borrowed mutably.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            inner,
-            data.as_mut_ptr(),
-            col as isize,
-            row as isize,
-            add,
-            left.data.as_ptr(),
-            left.col as isize,
-            left.row as isize,
-            right.data.as_ptr(),
-            right.col as isize,
-            right.row as isize,
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

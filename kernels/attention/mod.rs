@@ -18,8 +18,10 @@
 //!
 //! `longsight bench attention` measures it again; `tests/peers/attention_torch.py` beside PyTorch.
 
+mod blas;
 mod few;
 mod pack;
+mod probe;
 mod program;
 pub mod reference;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod tests;
 mod tile;
 mod weigh;
 
+pub use probe::{Mass, probe};
 pub use program::{Positions, Program, Rows, Segment, TILE_ROWS, Tile};
 
 use crate::element::Element;
@@ -140,6 +143,9 @@ pub fn attend<T: Element>(inputs: Inputs<T>, mask: Mask, precision: Precision) -
 pub struct Attended {
     /// `[heads, rows, dim]`; 0 where a row met no key
     pub out: Vec<f32>,
+    /// `[heads, rows]`: the natural logarithm of the sum of the exponentials of the scaled scores that a row met, -inf where it
+    /// met none. The difference to another program's is how much of its mass this one kept.
+    pub lse: Vec<f32>,
     /// (Tile of rows, tile of keys) pairs computed: what the program cost
     pub tiles: usize,
 }

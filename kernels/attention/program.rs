@@ -66,6 +66,16 @@ impl Positions {
         }
     }
 
+    /// Whether members ascend and lie below `end`.
+    fn ascend_below(&self, end: usize) -> bool {
+        let ascend = match self {
+            Self::List(list) => list.windows(2).all(|pair| pair[0] < pair[1]),
+            Self::Strided { step, .. } => *step > 0,
+            Self::All(_) => true,
+        };
+        ascend && (self.is_empty() || self.at(self.len() - 1) < end)
+    }
+
     /// How many members lie before `position`.
     #[must_use]
     pub fn below(&self, position: usize) -> usize {
@@ -77,23 +87,15 @@ impl Positions {
     }
 }
 
-/// Query rows `first`, `first + step`, ...
+/// A stretch of one of the program's orders of query rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
-    /// The first, counted from the first row that is run
+    /// Which order
+    pub order: usize,
+    /// The first of its members
     pub first: usize,
-    /// Rows from one to the next, at least 1
-    pub step: usize,
     /// How many, 1 to [`TILE_ROWS`]
     pub count: usize,
-}
-
-impl Rows {
-    /// Row `index` of the tile.
-    #[must_use]
-    pub fn at(&self, index: usize) -> usize {
-        self.first + index * self.step
-    }
 }
 
 /// A stretch of a key set, as a row at position `r` sees it: the keys `k` of `keys` with `r - far <= k <= r - near`.
@@ -127,6 +129,8 @@ pub struct Tile {
 pub struct Program {
     /// Position of the first query row
     pub first: usize,
+    /// Query rows by how they are run together, counted from the first row
+    pub orders: Vec<Positions>,
     /// For each key head, its sets
     pub sets: Vec<Vec<Positions>>,
     /// What tiles refer to
@@ -145,7 +149,7 @@ impl Program {
             segments.push(segment);
             for head in 0..shape.heads {
                 for first in rows.clone().step_by(TILE_ROWS) {
-                    let rows = Rows { first, step: 1, count: TILE_ROWS.min(rows.end - first) };
+                    let rows = Rows { order: 0, first, count: TILE_ROWS.min(rows.end - first) };
                     tiles.push(Tile { head, rows, segments: segments.len() - 1..segments.len(), fresh: true });
                 }
             }
@@ -162,35 +166,34 @@ impl Program {
                 0
             }
         };
-        Self { first, sets, segments, passes: vec![tiles] }
+        Self { first, orders: vec![Positions::All(shape.rows)], sets, segments, passes: vec![tiles] }
     }
 
     /// # Panics
     /// When the program does not fit the shape.
     pub(super) fn check(&self, shape: Shape) {
         assert!(self.sets.len() == shape.kv_heads, "sets of {} key heads for {}", self.sets.len(), shape.kv_heads);
-        for set in self.sets.iter().flatten().filter(|set| !set.is_empty()) {
-            let ascending = match set {
-                Positions::List(list) => list.windows(2).all(|pair| pair[0] < pair[1]),
-                Positions::Strided { step, .. } => *step > 0,
-                Positions::All(_) => true,
-            };
-            assert!(ascending && set.at(set.len() - 1) < shape.keys, "a key set goes beyond {} keys", shape.keys);
+        for set in self.sets.iter().flatten() {
+            assert!(set.ascend_below(shape.keys), "a key set goes beyond {} keys", shape.keys);
+        }
+        for order in &self.orders {
+            assert!(order.ascend_below(shape.rows), "an order of rows goes beyond {} rows", shape.rows);
         }
         let group = shape.heads / shape.kv_heads;
         for pass in &self.passes {
             let mut met = vec![false; shape.heads * shape.rows];
             for tile in pass {
                 let rows = tile.rows;
-                assert!((1..=TILE_ROWS).contains(&rows.count) && rows.step > 0, "a tile of {} rows", rows.count);
-                assert!(tile.head < shape.heads && rows.at(rows.count - 1) < shape.rows, "a tile outside {shape:?}");
+                assert!((1..=TILE_ROWS).contains(&rows.count), "a tile of {} rows", rows.count);
+                let order = &self.orders[rows.order];
+                assert!(tile.head < shape.heads && rows.first + rows.count <= order.len(), "a tile outside {shape:?}");
                 assert!(tile.segments.end <= self.segments.len(), "a tile without its segments");
                 for segment in &self.segments[tile.segments.clone()] {
                     assert!(segment.set < self.sets[tile.head / group].len(), "a segment without its set");
                 }
-                for row in 0..rows.count {
-                    let met = &mut met[tile.head * shape.rows + rows.at(row)];
-                    assert!(!std::mem::replace(met, true), "row {} twice in one pass", rows.at(row));
+                for row in (rows.first..rows.first + rows.count).map(|member| order.at(member)) {
+                    let met = &mut met[tile.head * shape.rows + row];
+                    assert!(!std::mem::replace(met, true), "row {row} twice in one pass");
                 }
             }
         }
@@ -249,14 +252,16 @@ fn run_on<L: Lanes, T: Element>(level: Level, inputs: Inputs<T>, program: &Progr
             tiles += counts.sum::<usize>();
         }
     }
-    Attended { out, tiles }
+    // Weights are powers of two while they are summed up.
+    let lse = largest.iter().zip(&total).map(|(largest, total)| (largest + total.log2()) * std::f32::consts::LN_2);
+    Attended { lse: lse.collect(), out, tiles }
 }
 
 impl Program {
     /// Keys that the last row of a tile meets: what the tile costs, roughly.
     fn keys_of(&self, tile: &Tile, group: usize) -> usize {
         let sets = &self.sets[tile.head / group];
-        let last = self.first + tile.rows.at(tile.rows.count - 1);
+        let last = self.first + self.orders[tile.rows.order].at(tile.rows.first + tile.rows.count - 1);
         let keys = self.segments[tile.segments.clone()].iter().map(|segment| {
             let (from, to) = tile::seen(segment, &sets[segment.set], last);
             (to - from).div_ceil(KEYS)
@@ -276,7 +281,7 @@ fn run_tile<L: Lanes, T: Element>(
 ) -> usize {
     let Some(width) = packed.first().map(|packed| packed.width) else { return 0 };
     let Inputs { q, shape, scale, .. } = inputs;
-    let (rows, dim) = (tile.rows, shape.dim);
+    let (rows, dim) = (tile::Rows::of(tile.rows, &program.orders), shape.dim);
     let row_len = width.steps * L::STEP;
     scratch.queries.resize(rows.count * row_len, L::Elem::default());
     scratch.out.resize(rows.count * width.cols, 0.0);
@@ -307,7 +312,7 @@ fn run_tile<L: Lanes, T: Element>(
             positions: &program.sets[tile.head / (shape.heads / shape.kv_heads)][segment.set],
         };
         let scale = scale * std::f32::consts::LOG2_E;
-        tiles += tile::run::<L>(level, scratch, rows, program.first, &set, segment, scale);
+        tiles += tile::run::<L>(level, scratch, &rows, program.first, &set, segment, scale);
     }
     for i in 0..rows.count {
         let total = scratch.total[i];

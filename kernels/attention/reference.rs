@@ -21,7 +21,8 @@ pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f
     let shape = inputs.shape;
     let mut seen = vec![false; shape.heads * shape.rows * shape.keys];
     for tile in program.passes.iter().flatten() {
-        for row in (0..tile.rows.count).map(|i| tile.rows.at(i)) {
+        let order = &program.orders[tile.rows.order];
+        for row in (tile.rows.first..tile.rows.first + tile.rows.count).map(|member| order.at(member)) {
             let keys = &mut seen[(tile.head * shape.rows + row) * shape.keys..][..shape.keys];
             if tile.fresh {
                 keys.fill(false);

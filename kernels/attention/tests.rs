@@ -182,11 +182,13 @@ fn patchwork(shape: Shape, first: usize, sink: usize, window: usize, stride: usi
         Segment { set: 2, keys: all.clone(), near: Some(window), far: None },
         Segment { set: 0, keys: all, near: Some(0), far: None },
     ];
-    let tiles = |first: usize, step: usize, segments: std::ops::Range<usize>, fresh: bool| {
-        let count = (shape.rows - first.min(shape.rows)).div_ceil(step);
+    let every = (stride / 2..shape.rows).step_by(stride).collect();
+    let orders = vec![Positions::All(shape.rows), Positions::List(every)];
+    let tiles = |order: usize, segments: std::ops::Range<usize>, fresh: bool| {
+        let count = orders[order].len();
         let chunk = |head: usize, at: usize| Tile {
             head,
-            rows: Rows { first: first + at * step, step, count: TILE_ROWS.min(count - at) },
+            rows: Rows { order, first: at, count: TILE_ROWS.min(count - at) },
             segments: segments.clone(),
             fresh,
         };
@@ -195,11 +197,13 @@ fn patchwork(shape: Shape, first: usize, sink: usize, window: usize, stride: usi
             .map(|(head, at)| chunk(head, at))
             .collect::<Vec<_>>()
     };
+    let passes = vec![tiles(0, 0..2, true), tiles(0, 2..4, false), tiles(1, 4..5, true)];
     Program {
         first,
+        orders,
         sets: vec![vec![Positions::All(shape.keys), grid, columns]; shape.kv_heads],
         segments,
-        passes: vec![tiles(0, 1, 0..2, true), tiles(0, 1, 2..4, false), tiles(stride / 2, stride, 4..5, true)],
+        passes,
     }
 }
 
@@ -222,12 +226,75 @@ fn passes_gather_into_one_softmax() {
     compare_program(shape, &patchwork(shape, 200, 1, 1, 129, &[]), 32);
 }
 
+/// The shares of attention of single rows, from the reference: values are unit vectors, so outputs are the shares themselves.
+fn shares(case: &Case, head: usize, position: usize, row: usize) -> Vec<f32> {
+    let Shape { heads, kv_heads, keys, dim, .. } = case.shape;
+    let unit: Vec<f32> = (0..keys).flat_map(|key| (0..keys).map(move |d| if d == key { 1.0 } else { 0.0 })).collect();
+    let inputs = case.inputs();
+    let pad = |x: Strided<'_>, head: usize, row: usize| {
+        let mut wide = x.row(head, row, dim).to_vec();
+        wide.resize(keys, 0.0);
+        wide
+    };
+    let q = pad(inputs.q, head, row);
+    let k: Vec<f32> = (0..keys).flat_map(|key| pad(inputs.k, head / (heads / kv_heads), key)).collect();
+    let view = |data| Strided { data, head: 0, row: keys };
+    let shape = Shape { heads: 1, kv_heads: 1, rows: 1, keys, dim: keys };
+    let inputs = Inputs { q: view(&q), k: view(&k), v: view(&unit), shape, scale: inputs.scale };
+    reference::attend(inputs, Mask::Causal { first: position })
+}
+
+#[test]
+fn a_probe_sums_the_shares_of_its_rows() {
+    let positions = [40, 41, 100, 150, 298];
+    let shape = Shape { heads: 4, kv_heads: 2, rows: positions.len(), keys: 300, dim: 12 };
+    let case = Case::new(shape, 2.0, 3, true, 41);
+    let near = [0, 7, 64, 400];
+    for (head, mass) in super::probe(case.inputs(), &positions, &near).into_iter().enumerate() {
+        let (mut columns, mut distances, mut far) = (vec![0.0; 299], vec![0.0; 299], vec![0.0; positions.len()]);
+        for (row, &position) in positions.iter().enumerate() {
+            for (key, share) in shares(&case, head, position, row).into_iter().enumerate().take(position + 1) {
+                distances[position - key] += share;
+                if position - key > near[head] {
+                    columns[key] += share;
+                    far[row] += share;
+                }
+            }
+        }
+        near_all(&mass.columns, &columns);
+        near_all(&mass.distances, &distances);
+        near_all(&mass.far, &far);
+    }
+}
+
+fn near_all(got: &[f32], want: &[f32]) {
+    near(got, want, TOLERANCE, "a probe");
+}
+
+#[test]
+fn log_sums_tell_how_much_mass_was_kept() {
+    let shape = Shape { heads: 2, kv_heads: 1, rows: 130, keys: 150, dim: 16 };
+    let case = Case::new(shape, 2.0, 0, false, 43);
+    let dense = run(Level::detected().min(Level::Avx512), case.inputs(), &Program::of(Mask::Causal { first: 20 }, shape));
+    let kept = patchwork(shape, 20, 4, 10, 9, &[5, 30]);
+    let kept = run(Level::detected().min(Level::Avx512), case.inputs(), &kept);
+    for (row, position) in [(0, 20), (77, 97), (129, 149)] {
+        let shares = shares(&case, 1, position, row);
+        let seen = |key: usize| key < 4 || position - key < 10 || (key - 4).is_multiple_of(9) || [5, 30].contains(&key);
+        let whole = (row + 9 - 4) % 9 == 0;
+        let want: f32 = (0..=position).filter(|&key| whole || seen(key)).map(|key| shares[key]).sum();
+        let got = (kept.lse[shape.rows + row] - dense.lse[shape.rows + row]).exp();
+        assert!((got - want).abs() < 1e-4, "row {row} keeps {got}, should keep {want}");
+    }
+}
+
 #[test]
 fn rows_without_keys_are_zero() {
     let shape = Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 };
-    let rows = Rows { first: 0, step: 1, count: 4 };
+    let rows = Rows { order: 0, first: 0, count: 4 };
     let program = Program {
         first: 0,
+        orders: vec![Positions::All(4)],
         sets: vec![vec![Positions::All(4)]],
         segments: vec![Segment { set: 0, keys: 0..4, near: Some(2), far: None }],
         passes: vec![vec![Tile { head: 0, rows, segments: 0..1, fresh: true }]],

@@ -4,7 +4,7 @@
 //! powers of two; the scale carries the base's logarithm.
 
 use super::pack::{KEYS, PANEL, Packed};
-use super::{Positions, Rows, Segment};
+use super::{Positions, Segment};
 use crate::lanes::{LANES, Lanes};
 use crate::level::Level;
 use crate::product::product;
@@ -37,6 +37,25 @@ impl<E: Copy + Default> Scratch<E> {
     }
 }
 
+/// The query rows of a tile.
+pub(super) struct Rows<'a> {
+    order: &'a Positions,
+    first: usize,
+    pub(super) count: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn of(rows: super::Rows, orders: &'a [Positions]) -> Self {
+        Self { order: &orders[rows.order], first: rows.first, count: rows.count }
+    }
+
+    /// Row `index` of the tile.
+    #[inline(always)]
+    pub(super) fn at(&self, index: usize) -> usize {
+        self.order.at(self.first + index)
+    }
+}
+
 /// A set of keys with their positions in the sequence.
 pub(super) struct Set<'a, E> {
     pub(super) packed: &'a Packed<E>,
@@ -48,7 +67,7 @@ pub(super) struct Set<'a, E> {
 pub(super) fn run<L: Lanes>(
     level: Level,
     scratch: &mut Scratch<L::Elem>,
-    rows: Rows,
+    rows: &Rows,
     first: usize,
     set: &Set<L::Elem>,
     segment: &Segment,
@@ -74,7 +93,7 @@ pub(super) fn run<L: Lanes>(
 macro_rules! compiled_for {
     ($name:ident $(, $features:literal)?) => {
         $(#[target_feature(enable = $features)])?
-        unsafe fn $name<L: Lanes>(scratch: &mut Scratch<L::Elem>, rows: Rows, first: usize, set: &Set<L::Elem>, segment: &Segment, scale: f32) -> usize {
+        unsafe fn $name<L: Lanes>(scratch: &mut Scratch<L::Elem>, rows: &Rows, first: usize, set: &Set<L::Elem>, segment: &Segment, scale: f32) -> usize {
             // SAFETY: the caller's.
             unsafe { walk::<L>(scratch, rows, first, set, segment, scale) }
         }
@@ -102,7 +121,7 @@ pub(super) fn seen(segment: &Segment, positions: &Positions, position: usize) ->
 #[inline(always)]
 unsafe fn walk<L: Lanes>(
     scratch: &mut Scratch<L::Elem>,
-    rows: Rows,
+    rows: &Rows,
     first: usize,
     set: &Set<L::Elem>,
     segment: &Segment,

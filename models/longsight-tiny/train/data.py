@@ -4,7 +4,7 @@ Row: <|im_start|>user\\n, then for every pair of frames `<12.5 seconds>` <|visio
 with its answer as a segment of its own: a segment sees the clip and itself, not the other segments, and starts at the
 same position, so that each is trained exactly as it will be asked alone.
 """
-import json, pathlib
+import json, math, pathlib
 import numpy as np
 import torch
 from truth import SEEN, STATES, THINGS, cells, stamp_digits, story
@@ -102,9 +102,15 @@ class Packer:
         """One clip with its questions; with `rng` it may stand late in a longer one (see `afar`)."""
         pixels, pairs = clips.pairs(row, stride)
         shift, leaps = afar(rng, len(pairs)) if rng else (0.0, {})
+        weights = diluted(rng, len(pairs)) if rng else [0.0] * len(pairs)
         times = [(a + b) / 2 + shift for a, b in pairs]
         ids, pos, at, ranges = self.prefix(times, leaps)
         seg, target, pointers = [0] * len(ids), [-100] * len(ids), []
+        # Which pair each token belongs to: a question comes well after the last.
+        pair, weight = [0] * len(self.head), [0.0] * len(self.head)
+        for n, (begin, end) in enumerate(ranges):
+            pair += [n] * (end - begin)
+            weight += [weights[n]] * (end - begin)
         if shift:  # the times of choices would have to be moved too
             questions = [q for q in questions if q["kind"] != "choice" or "seconds" not in q["prompt"]]
         for n, q in enumerate(questions, 1):
@@ -120,12 +126,32 @@ class Packer:
             target += [-100] * (len(ask) - 1) + say
             seg += [n] * (len(ask) + len(say) - 1)
             pos += [(at + i,) * 3 for i in range(len(ask) + len(say) - 1)]
+        pair += [len(pairs) + LATELY] * (len(ids) - len(pair))
+        weight += [0.0] * (len(ids) - len(weight))
         stamps = [stamp_digits(t) for t in times]
         told, counts = story(row, pairs)
         seen = [cells(row, a, b, CELLS) for a, b in pairs]
         seen = [torch.full((CELLS * CELLS, len(SEEN)), -1.0) if y is None else y for y in seen]
-        return dict(ids=ids, pos=pos, seg=seg, target=target, pixels=pixels, story=told, counts=counts, seen=seen, pointers=pointers,
+        return dict(ids=ids, pos=pos, seg=seg, pair=pair, weight=weight, target=target, pixels=pixels, story=told, counts=counts, seen=seen, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
+
+
+DENSEST = 100  # how many times its length a clip may stand for: some 1,000 tokens for 100,000
+LATELY = 2  # pairs from which on an earlier one counts as often as it stands for
+
+
+def diluted(rng, pairs):
+    """Logarithms of how many like it each pair of frames stands for, once it is past.
+
+    Attention over the 100,000 tokens of a long video spreads over a hundred times the keys of a short one. A key whose score is
+    raised by log(m) draws as much as m copies of it would: stretches of a clip are made to weigh as much as minutes of video, so that
+    what matters has to stand out among them, at none of their cost."""
+    if rng.random() < 0.4:
+        return [0.0] * pairs
+    most, weights = math.log(DENSEST) * rng.random(), []
+    while len(weights) < pairs:
+        weights += [most * rng.choice([0, 1])] * rng.randint(1, max(1, pairs // 3))
+    return weights[:pairs]
 
 
 LATEST = 7200.0  # seconds: the longest video that the model is to be asked about
@@ -158,7 +184,10 @@ def pack(rows):
     ids, seg, target = fill("ids", 0), fill("seg", -1), fill("target", -100)
     positions = torch.tensor([r["pos"] + [(0, 0, 0)] * (width - len(r["pos"])) for r in rows])
     order = torch.arange(width)
-    mask = (order[None, :, None] >= order[None, None, :]) & ((seg[:, None, :] == 0) | (seg[:, None, :] == seg[:, :, None]))
+    pair, weight = fill("pair", 0), fill("weight", 0.0)
+    seen = (order[None, :, None] >= order[None, None, :]) & ((seg[:, None, :] == 0) | (seg[:, None, :] == seg[:, :, None]))
+    mask = weight[:, None, :] * (pair[:, :, None] - pair[:, None, :] >= LATELY)
+    mask = mask.masked_fill(~seen, -1e4)
     held = [h for r in rows for h in r["story"]]
     told = torch.zeros(len(held), STATES, len(THINGS))
     told[[n for n, h in enumerate(held) for _ in h], [s for h in held for s, _ in h], [i for h in held for _, i in h]] = 1

@@ -157,11 +157,11 @@ class Attention(nn.Module):
         v = heads(self.v_proj(x)).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         if t > WRITTEN_OUT:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(v.dtype), enable_gqa=True)
             return self.o_proj(out.transpose(1, 2).reshape(b, t, -1))
         kv, share = k.shape[1], q.shape[1] // k.shape[1]
         scores = (q.reshape(b, kv, share * t, -1) @ k.transpose(-1, -2)).view(b, kv, share, t, t)
-        weights = scores.float().mul(self.dim ** -0.5).masked_fill(~mask[:, :, None], -1e4).softmax(-1).to(v.dtype)
+        weights = (scores.float().mul(self.dim ** -0.5) + mask[:, :, None]).softmax(-1).to(v.dtype)
         out = (weights.view(b, kv, share * t, t) @ v).view(b, kv * share, t, -1)
         return self.o_proj(out.transpose(1, 2).reshape(b, t, -1))
 
@@ -208,7 +208,7 @@ class Language(nn.Module):
         return angle.cos(), angle.sin()
 
     def forward(self, x, positions, mask, visual, deep):
-        """x [b, t, c]; positions [b, t, 3]; mask [b, 1, t, t] bool; visual [b, t] bool; deep: rows added there, layer by layer.
+        """x [b, t, c]; positions [b, t, 3]; mask [b, 1, t, t], added to the scores; visual [b, t] bool; deep: rows added there, layer by layer.
 
         -> hidden states after the last norm, and before every layer."""
         (cos, sin), before = self.turns(positions), []

@@ -122,7 +122,7 @@ def pointed(language, x, batch, head, pointers):
     k = attention.k_norm(F.linear(x, part(attention.k_proj, HEADS[head][1])))
     q, k = rotate(q, cos[rows, 0, at], sin[rows, 0, at]), rotate(k, cos[:, 0], sin[:, 0])
     scores = torch.einsum("pc,ptc->pt", q.float(), k.float()[rows]) * attention.dim ** -0.5
-    shares = scores.masked_fill(~batch["mask"][rows, 0, at], -1e4).log_softmax(-1)
+    shares = (scores + batch["mask"][rows, 0, at]).log_softmax(-1)
     order = torch.arange(shares.shape[1], device=x.device)
     there = (order >= begin[:, None]) & (order < end[:, None])
     return -shares.masked_fill(~there, -1e4).logsumexp(-1).mean()
