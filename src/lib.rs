@@ -13,6 +13,8 @@ pub mod decode;
 pub mod evidence;
 // sequence + visual tokens -> answer text
 pub mod generate;
+// queries and keys of a prompt's chunk -> the part of attention that matters
+pub mod prefill;
 // question + chat template + visual layout -> token sequence
 pub mod prompt;
 // TOML -> options -> plan

@@ -146,8 +146,8 @@ pub struct Attended {
     /// `[heads, rows]`: the natural logarithm of the sum of the exponentials of the scaled scores that a row met, -inf where it
     /// met none. The difference to another program's is how much of its mass this one kept.
     pub lse: Vec<f32>,
-    /// (Tile of rows, tile of keys) pairs computed: what the program cost
-    pub tiles: usize,
+    /// Scores computed, those included that a row does not see of its tiles' keys: what the program cost
+    pub scores: usize,
 }
 
 /// Attention over the keys that a program names.

@@ -234,7 +234,7 @@ fn run_on<L: Lanes, T: Element>(level: Level, inputs: Inputs<T>, program: &Progr
     // One key head at a time keeps the packed copy small; where that gives too few tiles to share out, more.
     let tiles_a_head = program.passes.iter().map(Vec::len).max().unwrap_or(0).div_ceil(kv_heads).max(1);
     let at_once = (4 * rayon::current_num_threads()).div_ceil(tiles_a_head).clamp(1, kv_heads);
-    let mut tiles = 0;
+    let mut scores = 0;
     for start in (0..kv_heads).step_by(at_once) {
         let shared = start..kv_heads.min(start + at_once);
         let packed: Vec<Vec<Packed<L::Elem>>> = shared
@@ -249,12 +249,12 @@ fn run_on<L: Lanes, T: Element>(level: Level, inputs: Inputs<T>, program: &Progr
                 let sets = &packed[tile.head / group - shared.start];
                 run_tile::<L, T>(level, inputs, program, tile, sets, &gathered, scratch)
             });
-            tiles += counts.sum::<usize>();
+            scores += counts.sum::<usize>();
         }
     }
     // Weights are powers of two while they are summed up.
     let lse = largest.iter().zip(&total).map(|(largest, total)| (largest + total.log2()) * std::f32::consts::LN_2);
-    Attended { lse: lse.collect(), out, tiles }
+    Attended { lse: lse.collect(), out, scores }
 }
 
 impl Program {
@@ -305,14 +305,14 @@ fn run_tile<L: Lanes, T: Element>(
             }
         }
     }
-    let mut tiles = 0;
+    let mut scores = 0;
     for segment in &program.segments[tile.segments.clone()] {
         let set = Set {
             packed: &packed[segment.set],
             positions: &program.sets[tile.head / (shape.heads / shape.kv_heads)][segment.set],
         };
         let scale = scale * std::f32::consts::LOG2_E;
-        tiles += tile::run::<L>(level, scratch, &rows, program.first, &set, segment, scale);
+        scores += tile::run::<L>(level, scratch, &rows, program.first, &set, segment, scale);
     }
     for i in 0..rows.count {
         let total = scratch.total[i];
@@ -324,5 +324,5 @@ fn run_tile<L: Lanes, T: Element>(
             given.iter_mut().zip(&scratch.out[i * width.cols..]).for_each(|(given, out)| *given = out * share);
         }
     }
-    tiles
+    scores
 }

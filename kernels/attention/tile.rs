@@ -63,7 +63,7 @@ pub(super) struct Set<'a, E> {
 }
 
 /// Adds what the segment's keys give to the rows in `scratch`. `first` is the position of row 0; `scale` includes log2(e).
-/// Gives the number of (block of rows, tile of keys) pairs that were computed.
+/// Gives the number of scores that were computed.
 pub(super) fn run<L: Lanes>(
     level: Level,
     scratch: &mut Scratch<L::Elem>,
@@ -170,7 +170,7 @@ unsafe fn walk<L: Lanes>(
                 (scratch.out.as_mut_ptr(), width.cols),
             );
         }
-        computed += 1;
+        computed += rows.count * count;
     }
     computed
 }

@@ -3,7 +3,7 @@
 use crate::ModelError;
 use candle_core::{D, DType, Device, Layout, Storage, Tensor, WithDType};
 use half::{bf16, f16};
-use longsight_kernels::attention::{self as kernel, Inputs, Mask, Shape, Strided};
+use longsight_kernels::attention::{self as kernel, Attended, Inputs, Mask, Mass, Program, Shape, Strided};
 use longsight_kernels::element::Element;
 use longsight_kernels::level::Precision;
 
@@ -31,18 +31,26 @@ pub(crate) fn segments(
 }
 
 fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask, products: Precision) -> Result<Tensor, ModelError> {
+    let shape = shape(q, k, v)?;
+    let covered = match mask {
+        Mask::Causal { first } => first + shape.rows <= shape.keys,
+        Mask::Segments(bounds) => bounds.last() == Some(&shape.rows) && shape.rows == shape.keys,
+    };
+    if !covered {
+        return Err(misfit(q, k));
+    }
+    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask, products) } else { composed(q, k, v, shape, mask) }
+}
+
+fn shape(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Shape, ModelError> {
     let (heads, rows, dim) = q.dims3()?;
     let (kv_heads, keys, key_dim) = k.dims3()?;
     let fits = k.dims() == v.dims() && dim == key_dim && kv_heads > 0 && heads.is_multiple_of(kv_heads);
-    let covered = match mask {
-        Mask::Causal { first } => first + rows <= keys,
-        Mask::Segments(bounds) => bounds.last() == Some(&rows) && rows == keys,
-    };
-    if !fits || !covered {
-        return Err(ModelError::Shape { what: "attention", expected: q.dims().to_vec(), found: k.dims().to_vec() });
-    }
-    let shape = Shape { heads, kv_heads, rows, keys, dim };
-    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask, products) } else { composed(q, k, v, shape, mask) }
+    if fits { Ok(Shape { heads, kv_heads, rows, keys, dim }) } else { Err(misfit(q, k)) }
+}
+
+fn misfit(q: &Tensor, k: &Tensor) -> ModelError {
+    ModelError::Shape { what: "attention", expected: q.dims().to_vec(), found: k.dims().to_vec() }
 }
 
 fn scale(dim: usize) -> f64 {
@@ -58,29 +66,98 @@ fn on_cpu(
     mask: Mask,
     products: Precision,
 ) -> Result<Tensor, ModelError> {
-    match q.dtype() {
-        DType::BF16 => on_elements::<bf16>(q, k, v, shape, mask, Precision::Bf16),
-        DType::F16 => on_elements::<f16>(q, k, v, shape, mask, Precision::F32),
-        _ => on_elements::<f32>(q, k, v, shape, mask, products),
+    let out = on_elements(q, k, v, shape, products, &mut Masked(mask))?;
+    Ok(Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(q.dtype())?)
+}
+
+/// Attention over the keys that a program names: the output in the dtype of `q`, with the rows' log-sums and the cost.
+pub(crate) fn program(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    program: &Program,
+    products: Precision,
+) -> Result<(Tensor, Attended), ModelError> {
+    let shape = shape(q, k, v)?;
+    let mut attended = on_elements(q, k, v, shape, products, &mut Programmed(program))?;
+    let out = std::mem::take(&mut attended.out);
+    let out = Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(q.dtype())?;
+    Ok((out, attended))
+}
+
+/// What the rows of `q`, which stand at `positions`, look at.
+pub(crate) fn probe(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    positions: &[usize],
+    near: &[usize],
+) -> Result<Vec<Mass>, ModelError> {
+    on_elements(q, k, v, shape(q, k, v)?, Precision::F32, &mut Probed { positions, near })
+}
+
+/// A kernel that is run on whatever the tensors are made of.
+trait Kernel {
+    type Out;
+    fn run<T: Element>(&mut self, inputs: Inputs<'_, T>, precision: Precision) -> Self::Out;
+}
+
+struct Masked<'a>(Mask<'a>);
+struct Programmed<'a>(&'a Program);
+struct Probed<'a> {
+    positions: &'a [usize],
+    near: &'a [usize],
+}
+
+impl Kernel for Masked<'_> {
+    type Out = Vec<f32>;
+    fn run<T: Element>(&mut self, inputs: Inputs<'_, T>, precision: Precision) -> Vec<f32> {
+        kernel::attend(inputs, self.0, precision)
     }
 }
 
-fn on_elements<T: Element + WithDType>(
+impl Kernel for Programmed<'_> {
+    type Out = Attended;
+    fn run<T: Element>(&mut self, inputs: Inputs<'_, T>, precision: Precision) -> Attended {
+        kernel::attend_program(inputs, self.0, precision)
+    }
+}
+
+impl Kernel for Probed<'_> {
+    type Out = Vec<Mass>;
+    fn run<T: Element>(&mut self, inputs: Inputs<'_, T>, _: Precision) -> Vec<Mass> {
+        kernel::probe(inputs, self.positions, self.near)
+    }
+}
+
+fn on_elements<K: Kernel>(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
     shape: Shape,
-    mask: Mask,
+    products: Precision,
+    kernel: &mut K,
+) -> Result<K::Out, ModelError> {
+    match q.dtype() {
+        DType::BF16 => on::<bf16, K>(q, k, v, shape, Precision::Bf16, kernel),
+        DType::F16 => on::<f16, K>(q, k, v, shape, Precision::F32, kernel),
+        _ => on::<f32, K>(q, k, v, shape, products, kernel),
+    }
+}
+
+fn on<T: Element + WithDType, K: Kernel>(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    shape: Shape,
     precision: Precision,
-) -> Result<Tensor, ModelError> {
-    let dtype = q.dtype();
+    kernel: &mut K,
+) -> Result<K::Out, ModelError> {
     let (q, k, v) = (rows_of::<T>(q)?, rows_of::<T>(k)?, rows_of::<T>(v)?);
     let ((q, q_layout), (k, k_layout), (v, v_layout)) =
         (q.storage_and_layout(), k.storage_and_layout(), v.storage_and_layout());
     let (q, k, v) = (view::<T>(&q, q_layout)?, view::<T>(&k, k_layout)?, view::<T>(&v, v_layout)?);
-    let inputs = Inputs { q, k, v, shape, scale: scale(shape.dim) as f32 };
-    let out = kernel::attend(inputs, mask, precision);
-    Ok(Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(dtype)?)
+    Ok(kernel.run(Inputs { q, k, v, shape, scale: scale(shape.dim) as f32 }, precision))
 }
 
 /// With an unbroken last axis, copied only if it is not so already.

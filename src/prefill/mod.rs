@@ -1,0 +1,25 @@
+//! Sparse prefill: which keys the rows of a prompt meet, head by head, so that hours of video do not cost their length squared.
+//!
+//! Comes in: the rotated queries and keys of a chunk, and the layout of the prompt. Goes out: attention's output. Never: a decision
+//! about text that is generated, which always meets everything.
+//!
+//! A head's [`Pattern`] is found once for a model (`tune.rs`, the pattern file beside the weights); where its lines lie is estimated
+//! for every prompt from the rows of the newest frame (`probe`, in the kernels); [`kept`] turns the lines into a program of tiles, which
+//! one kernel runs. The text after the last frame, where the question stands, sees everything.
+//!
+//! MMInference (arXiv 2504.16083) is where the grid and the boundaries come from.
+
+pub mod a_shape;
+pub mod blocks;
+pub mod grid;
+pub mod kept;
+pub mod layout;
+pub mod pattern;
+mod sparse;
+#[cfg(test)]
+mod tests;
+pub mod vertical_slash;
+
+pub use layout::{Layout, Slot};
+pub use pattern::{Boundary, HeadPattern, Pattern};
+pub use sparse::{Heads, Ledger, Sparse, Spent};

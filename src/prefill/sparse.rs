@@ -1,0 +1,301 @@
+//! Attention by patterns: estimates, writes the program, runs it, keeps the books.
+
+use super::kept::{self, Part};
+use super::layout::Layout;
+use super::pattern::{self, Boundary, Choice, Estimate, HeadPattern, Pattern};
+use candle_core::Tensor;
+use longsight_kernels::attention::Mass;
+use longsight_models::{Attention, Call, ModelError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rows that are looked at for an estimate (MMInference's last_q).
+const PROBED: usize = 64;
+/// Lines are estimated anew when the prompt has grown by an eighth: over a whole prompt that costs what probing nine times its length
+/// does, however small the chunks.
+const GROWTH: usize = 8;
+/// Fewer rows than this are not worth an estimate.
+const FEW: usize = 64;
+/// Prompts without frames: so many of their last rows see everything.
+const QUESTION: usize = 64;
+
+/// The pattern of every head, by layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heads {
+    layers: Vec<Vec<HeadPattern>>,
+    other: HeadPattern,
+}
+
+impl Heads {
+    /// As listed by layer and head; heads that are not listed have the safe default.
+    #[must_use]
+    pub fn new(layers: Vec<Vec<HeadPattern>>) -> Self {
+        Self { layers, other: Pattern::SAFE.into() }
+    }
+
+    /// The same for all.
+    #[must_use]
+    pub fn all(pattern: HeadPattern) -> Self {
+        Self { layers: Vec::new(), other: pattern }
+    }
+
+    /// A head's pattern.
+    #[must_use]
+    pub fn of(&self, layer: usize, head: usize) -> HeadPattern {
+        self.layers.get(layer).and_then(|heads| heads.get(head)).copied().unwrap_or(self.other)
+    }
+
+    /// How many heads of `layers` x `heads` have each pattern.
+    #[must_use]
+    pub fn counts(&self, layers: usize, heads: usize) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for layer in 0..layers {
+            (0..heads).for_each(|head| *counts.entry(self.of(layer, head).pattern.name()).or_default() += 1);
+        }
+        counts
+    }
+}
+
+/// What attention has cost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spent {
+    /// Scores computed
+    pub scores: f64,
+    /// Scores that dense causal attention has for the same rows
+    pub dense: f64,
+    /// Seconds of estimating and writing programs
+    pub index_s: f64,
+    /// Seconds of all of it
+    pub total_s: f64,
+}
+
+impl Spent {
+    /// Share of dense attention's scores that was computed.
+    #[must_use]
+    pub fn density(&self) -> f64 {
+        if self.dense > 0.0 { self.scores / self.dense } else { 1.0 }
+    }
+}
+
+/// The books of a [`Sparse`], which outlive it.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Arc<Mutex<Spent>>);
+
+impl Ledger {
+    /// What was spent since the last reading.
+    #[must_use]
+    pub fn take(&self) -> Spent {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, spent: Spent) {
+        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.scores += spent.scores;
+        sum.dense += spent.dense;
+        sum.index_s += spent.index_s;
+        sum.total_s += spent.total_s;
+    }
+}
+
+/// Attention by patterns.
+#[derive(Debug)]
+pub struct Sparse {
+    heads: Heads,
+    ledger: Ledger,
+    layout: Option<(usize, Layout)>,
+    /// By layer: the keys there were when its lines were estimated, and by head and class of rows what was chosen
+    chosen: BTreeMap<usize, (usize, Vec<Vec<(Class, Choice)>>)>,
+}
+
+/// Which rows of a call are kept alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    All,
+    Visual,
+    Text,
+}
+
+impl Class {
+    /// Those of a head. Blocks are for tiles of neighbouring rows, whatever they are.
+    fn of(head: &HeadPattern) -> &'static [Self] {
+        if head.boundary == Boundary::None || head.pattern.is_blocks() { &[Self::All] } else { &[Self::Visual, Self::Text] }
+    }
+
+    fn holds(self, layout: &Layout, token: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Visual => layout.is_visual(token),
+            Self::Text => !layout.is_visual(token),
+        }
+    }
+
+    /// The rows that speak for the class: the newest frame's where there is one, the last otherwise; of more than enough, evenly many.
+    fn probed(self, layout: &Layout, first: usize, rows: usize) -> Vec<usize> {
+        let frame = layout.last_frame(first + rows).filter(|frame| frame.end > first && frame.len() >= PROBED);
+        let (from, to) = frame.map_or((0, rows), |frame| (frame.start.saturating_sub(first), frame.end - first));
+        let mut own: Vec<usize> = (from..to).filter(|row| self.holds(layout, first + row)).collect();
+        if own.len() > PROBED && from > 0 {
+            own = (0..PROBED).map(|i| own[i * own.len() / PROBED]).collect();
+        }
+        own.split_off(own.len().saturating_sub(PROBED))
+    }
+}
+
+impl Sparse {
+    /// By these patterns; what it costs is written into `ledger`.
+    #[must_use]
+    pub fn new(heads: Heads, ledger: Ledger) -> Self {
+        Self { heads, ledger, layout: None, chosen: BTreeMap::new() }
+    }
+
+    /// Decides for every head of the call what its rows keep.
+    ///
+    /// # Errors
+    /// When the call's shapes do not agree.
+    pub fn decide(&mut self, call: &Call<'_>) -> Result<Vec<Vec<Part>>, ModelError> {
+        let shape = call.shape()?;
+        let layout = layout_of(&mut self.layout, call);
+        let patterns: Vec<HeadPattern> = (0..shape.heads).map(|head| self.heads.of(call.layer, head)).collect();
+        let until = question(layout, call).saturating_sub(call.first).min(shape.rows);
+        let known = self.chosen.get(&call.layer).filter(|(keys, _)| {
+            // The same prompt, not much longer; a shorter one is another.
+            call.first >= *keys && shape.keys - keys <= keys / GROWTH
+        });
+        let rows_of = |class: Class| -> Vec<usize> {
+            (0..until).filter(|row| class.holds(layout, call.first + row)).collect()
+        };
+        let classes = [Class::All, Class::Visual, Class::Text].map(|class| (class, rows_of(class)));
+        let rows_of = |class: Class| &classes[class as usize].1;
+        let lasting = known.map(|(_, choices)| choices.clone());
+        let choices = match lasting {
+            Some(choices) => renewed(&patterns, choices, call, layout)?,
+            None => {
+                let choices = chosen(&patterns, call, layout, until)?;
+                self.chosen.insert(call.layer, (shape.keys, choices.clone()));
+                choices
+            }
+        };
+        let parts = choices.iter().map(|of_head| {
+            let mut parts: Vec<Part> = of_head
+                .iter()
+                .flat_map(|(class, choice)| pattern::parts(choice, rows_of(*class), call.first, layout))
+                .collect();
+            parts.push(Part { rows: Some((until..shape.rows).collect()), kept: kept::Kept::All });
+            parts.retain(|part| part.rows.as_ref().is_some_and(|rows| !rows.is_empty()));
+            parts
+        });
+        Ok(parts.collect())
+    }
+}
+
+impl Attention for Sparse {
+    fn attend(&mut self, call: Call<'_>) -> Result<Tensor, ModelError> {
+        let shape = call.shape()?;
+        let (first, rows) = (call.first as f64, shape.rows as f64);
+        let dense = shape.heads as f64 * rows * (first + (rows + 1.0) / 2.0);
+        let begun = std::time::Instant::now();
+        let whole = shape.rows < FEW || !call.queries.device().is_cpu() || {
+            let layout = layout_of(&mut self.layout, &call);
+            question(layout, &call) <= call.first
+        };
+        if whole {
+            let out = call.dense()?;
+            // Generated tokens are not the prefill's.
+            if shape.rows > 1 {
+                self.ledger.add(Spent { scores: dense, dense, index_s: 0.0, total_s: begun.elapsed().as_secs_f64() });
+            }
+            return Ok(out);
+        }
+        let heads = self.decide(&call)?;
+        let layout = layout_of(&mut self.layout, &call);
+        let program = kept::program(shape, call.first, &heads, layout);
+        let index_s = begun.elapsed().as_secs_f64();
+        let (out, attended) = call.program(&program)?;
+        let total_s = begun.elapsed().as_secs_f64();
+        self.ledger.add(Spent { scores: attended.scores as f64, dense, index_s, total_s });
+        Ok(out)
+    }
+}
+
+/// The layout of the call's sequence, read once.
+fn layout_of<'a>(held: &'a mut Option<(usize, Layout)>, call: &Call<'_>) -> &'a Layout {
+    // Prompts about the same media differ after the last frame only, and a first chunk begins a new one.
+    let fresh = held.as_ref().is_none_or(|(len, _)| *len != call.sequence.len() || call.first == 0 && call.layer == 0);
+    if fresh {
+        *held = None;
+    }
+    let (_, layout) = held.get_or_insert_with(|| (call.sequence.len(), Layout::of(call.sequence)));
+    layout
+}
+
+/// Where the question begins, whose rows see everything.
+fn question(layout: &Layout, call: &Call<'_>) -> usize {
+    if layout.frames() > 0 { layout.end() } else { call.sequence.len().saturating_sub(QUESTION) }
+}
+
+/// What every head chooses, by class of rows. Heads share a probe.
+fn chosen(
+    patterns: &[HeadPattern],
+    call: &Call<'_>,
+    layout: &Layout,
+    until: usize,
+) -> Result<Vec<Vec<(Class, Choice)>>, ModelError> {
+    let near: Vec<usize> = patterns.iter().map(|head| head.pattern.window().saturating_sub(1)).collect();
+    let mut probes: BTreeMap<Class, (Vec<usize>, Vec<Mass>)> = BTreeMap::new();
+    let mut choices = Vec::with_capacity(patterns.len());
+    for (head, of_head) in patterns.iter().enumerate() {
+        let HeadPattern { pattern, boundary } = *of_head;
+        let mut own = Vec::new();
+        for &class in Class::of(of_head) {
+            if !pattern.is_static() && !probes.contains_key(&class) {
+                let rows = class.probed(layout, call.first, until);
+                let mass = if rows.is_empty() { Vec::new() } else { call.probe(&rows, &near)? };
+                probes.insert(class, (rows.iter().map(|row| call.first + row).collect(), mass));
+            }
+            let nothing = Mass { columns: Vec::new(), distances: Vec::new(), far: Vec::new() };
+            let (probed, mass) = match probes.get(&class) {
+                Some((probed, masses)) => (&probed[..], masses.get(head).unwrap_or(&nothing)),
+                None => (&[][..], &nothing),
+            };
+            let estimate = Estimate { layout, mass, probed, call, head };
+            own.push((class, by_keys(pattern, boundary, estimate)?));
+        }
+        choices.push(own);
+    }
+    Ok(choices)
+}
+
+/// With a pattern of its own for each modality of the keys, the union of both.
+fn by_keys(pattern: Pattern, boundary: Boundary, estimate: Estimate<'_>) -> Result<Choice, ModelError> {
+    if boundary != Boundary::Both || pattern.is_blocks() {
+        return pattern.choose(estimate);
+    }
+    let of = |class: Class| {
+        let mut mass = estimate.mass.clone();
+        for (key, share) in mass.columns.iter_mut().enumerate() {
+            *share = if class.holds(estimate.layout, key) { *share } else { 0.0 };
+        }
+        pattern.choose(Estimate { mass: &mass, ..estimate })
+    };
+    Ok(match (of(Class::Visual)?, of(Class::Text)?) {
+        (Choice::Lines(visual), Choice::Lines(text)) => Choice::Lines(visual.and(text)),
+        (visual, _) => visual,
+    })
+}
+
+/// Lines hold for the rows to come; blocks were for the rows of their call.
+fn renewed(
+    patterns: &[HeadPattern],
+    mut choices: Vec<Vec<(Class, Choice)>>,
+    call: &Call<'_>,
+    layout: &Layout,
+) -> Result<Vec<Vec<(Class, Choice)>>, ModelError> {
+    let passing = |own: &[(Class, Choice)]| own.iter().any(|(_, choice)| matches!(choice, Choice::Blocks(_)));
+    if choices.iter().any(|own| passing(own)) {
+        let anew = chosen(patterns, call, layout, call.shape()?.rows)?;
+        for (own, anew) in choices.iter_mut().zip(anew).filter(|(own, _)| passing(own)) {
+            *own = anew;
+        }
+    }
+    Ok(choices)
+}

@@ -1,0 +1,269 @@
+//! Every pattern against dense attention and against the masks it stands for.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::a_shape::AShape;
+use super::blocks::{Antidiagonal, QueryAware, Random};
+use super::grid::{Grid, Stride};
+use super::kept::{self, Part};
+use super::layout::{Layout, tests::prompt};
+use super::vertical_slash::VerticalSlash;
+use super::{Boundary, HeadPattern, Heads, Ledger, Pattern, Sparse};
+use candle_core::{Device, Tensor};
+use longsight_kernels::attention::{Inputs, Program, Shape, Strided, attend_program, reference};
+use longsight_kernels::level::Precision;
+use longsight_models::{Attention, Call, Sequence};
+use proptest::prelude::*;
+
+const HEADS: usize = 4;
+const KV_HEADS: usize = 2;
+const DIM: usize = 16;
+
+/// Queries, keys and values of a prompt, with heads that look at equal slots and some noise.
+struct Case {
+    sequence: Sequence,
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+}
+
+impl Case {
+    fn new(sequence: Sequence, seed: u64) -> Self {
+        let len = sequence.len();
+        let tensor = |heads: usize, seed: u64| {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut next = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+            };
+            let data: Vec<f32> = (0..heads * len * DIM).map(|_| next()).collect();
+            Tensor::from_vec(data, (heads, len, DIM), &Device::Cpu).unwrap()
+        };
+        Self { queries: tensor(HEADS, seed + 1), keys: tensor(KV_HEADS, seed + 2), values: tensor(KV_HEADS, seed + 3), sequence }
+    }
+
+    /// The call for rows `first..end`.
+    fn call<R>(&self, first: usize, end: usize, each: impl FnOnce(Call<'_>) -> R) -> R {
+        let queries = self.queries.narrow(1, first, end - first).unwrap();
+        let (keys, values) = (self.keys.narrow(1, 0, end).unwrap(), self.values.narrow(1, 0, end).unwrap());
+        each(Call {
+            layer: 0,
+            queries: &queries,
+            keys: &keys,
+            values: &values,
+            first,
+            sequence: &self.sequence,
+            products: Precision::F32,
+        })
+    }
+
+    /// All rows in chunks, by `attention`.
+    fn run(&self, attention: &mut dyn Attention, chunk: usize) -> Vec<f32> {
+        let len = self.sequence.len();
+        let chunks = (0..len).step_by(chunk).map(|first| {
+            self.call(first, len.min(first + chunk), |call| attention.attend(call).unwrap())
+        });
+        let all = Tensor::cat(&chunks.collect::<Vec<_>>(), 1).unwrap();
+        all.flatten_all().unwrap().to_vec1().unwrap()
+    }
+}
+
+fn furthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Frames of 4 x 3 tokens with times of growing length, a smaller frame now and then.
+fn video(frames: usize) -> Sequence {
+    let frame = |n: usize| (4 + (n + 1).ilog10() as usize, if n % 7 == 3 { 2 } else { 4 }, 3);
+    prompt(5, &(0..frames).map(frame).collect::<Vec<_>>(), 20)
+}
+
+/// Patterns that keep everything that there is, on prompts of up to a few hundred tokens.
+fn full() -> Vec<HeadPattern> {
+    let grid = Grid { stride: Stride::Frame, vertical: 100, horizontal: 0, slash: false, local: 3 };
+    let patterns = [
+        Pattern::Dense,
+        Pattern::AShape(AShape { local: 10_000 }),
+        Pattern::VerticalSlash(VerticalSlash { vertical: 10_000, slash: 0, local: 3 }),
+        Pattern::VerticalSlash(VerticalSlash { vertical: 7, slash: 100_000, local: 3 }),
+        Pattern::Grid(grid),
+        Pattern::Grid(Grid { slash: true, horizontal: 3, ..grid }),
+        Pattern::Grid(Grid { vertical: 0, horizontal: 100, ..grid }),
+        Pattern::Random(Random { density: 1.0 }),
+        Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 1.0 }),
+        Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 2.0 }),
+        Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 0.0 }),
+    ];
+    let boundaries = [Boundary::None, Boundary::Query, Boundary::Both];
+    patterns.iter().flat_map(|&pattern| boundaries.map(|boundary| HeadPattern { pattern, boundary })).collect()
+}
+
+/// Patterns that leave most.
+fn thin() -> Vec<HeadPattern> {
+    let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 0, slash: false, local: 20 };
+    [
+        Pattern::AShape(AShape { local: 9 }),
+        Pattern::VerticalSlash(VerticalSlash { vertical: 11, slash: 128, local: 5 }),
+        Pattern::Grid(grid),
+        Pattern::Grid(Grid { slash: true, ..grid }),
+        Pattern::Grid(Grid { horizontal: 2, slash: true, ..grid }),
+        Pattern::Grid(Grid { stride: Stride::Free, horizontal: 1, ..grid }),
+        Pattern::Random(Random { density: 0.2 }),
+        Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 0.5 }),
+        Pattern::QueryAware(QueryAware { keep: 0.5, divergence: 0.5 }),
+    ]
+    .into_iter()
+    .flat_map(|pattern| [Boundary::None, Boundary::Query, Boundary::Both].map(|boundary| HeadPattern { pattern, boundary }))
+    .collect()
+}
+
+#[test]
+fn every_pattern_at_full_density_is_dense() {
+    let case = Case::new(video(30), 3);
+    let dense = case.run(&mut longsight_models::Dense, 1000);
+    for pattern in full() {
+        for chunk in [1000, 150] {
+            let mut sparse = Sparse::new(Heads::all(pattern), Ledger::default());
+            let worst = furthest(&case.run(&mut sparse, chunk), &dense);
+            // A chunk's estimate cannot keep all columns that only later rows will look at.
+            let estimated = chunk == 150 && matches!(pattern.pattern, Pattern::VerticalSlash(_));
+            assert!(worst < 1e-5 || estimated, "{pattern:?} in chunks of {chunk} is off by {worst}");
+        }
+    }
+}
+
+/// The program that a pattern writes for rows `first..end`.
+fn program(case: &Case, pattern: HeadPattern, first: usize, end: usize) -> (Program, Vec<Vec<Part>>, Shape) {
+    case.call(first, end, |call| {
+        let mut sparse = Sparse::new(Heads::all(pattern), Ledger::default());
+        let parts = sparse.decide(&call).unwrap();
+        let shape = call.shape().unwrap();
+        (kept::program(shape, first, &parts, &Layout::of(&case.sequence)), parts, shape)
+    })
+}
+
+/// `[heads][rows][dim]` data as the kernel reads it.
+fn inputs<'a>(data: &'a [Vec<f32>; 3], shape: Shape) -> Inputs<'a> {
+    let view = |data: &'a [f32], rows: usize| Strided { data, head: rows * DIM, row: DIM };
+    Inputs { q: view(&data[0], shape.rows), k: view(&data[1], shape.keys), v: view(&data[2], shape.keys), shape, scale: 0.25 }
+}
+
+fn data(case: &Case, first: usize, end: usize) -> [Vec<f32>; 3] {
+    let flat = |x: &Tensor, from: usize| -> Vec<f32> {
+        x.narrow(1, from, end - from).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    };
+    [flat(&case.queries, first), flat(&case.keys, 0), flat(&case.values, 0)]
+}
+
+#[test]
+fn programs_are_the_masks_they_stand_for() {
+    let case = Case::new(video(26), 5);
+    for pattern in thin() {
+        for (first, end) in [(0, 300), (120, 401)] {
+            let (program, _, shape) = program(&case, pattern, first, end);
+            let data = data(&case, first, end);
+            let got = attend_program(inputs(&data, shape), &program, Precision::F32);
+            // The reference meets every key once, however many segments name it.
+            let want = reference::attend_program(inputs(&data, shape), &program);
+            assert!(furthest(&got.out, &want) < 1e-5, "{pattern:?}");
+            assert!(got.lse.iter().all(|lse| lse.is_finite()), "{pattern:?} leaves a row without keys");
+        }
+    }
+}
+
+#[test]
+fn no_row_sees_its_future() {
+    let case = Case::new(video(26), 7);
+    for pattern in thin() {
+        let (first, end) = (100, 400);
+        let (program, _, shape) = program(&case, pattern, first, end);
+        let before = data(&case, first, end);
+        let out = attend_program(inputs(&before, shape), &program, Precision::F32).out;
+        for from in [150, 262, 399] {
+            let mut after = before.clone();
+            for head in 0..KV_HEADS {
+                for side in 1..3 {
+                    after[side][(head * shape.keys + from) * DIM..(head + 1) * shape.keys * DIM].fill(9.0);
+                }
+            }
+            let changed = attend_program(inputs(&after, shape), &program, Precision::F32).out;
+            for head in 0..HEADS {
+                let rows = head * shape.rows * DIM..(head * shape.rows + from - first) * DIM;
+                assert_eq!(out[rows.clone()], changed[rows], "{pattern:?} looks beyond {from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_question_sees_everything() {
+    let case = Case::new(video(26), 9);
+    let len = case.sequence.len();
+    let dense = case.run(&mut longsight_models::Dense, len);
+    let mut sparse = Sparse::new(Heads::all(Pattern::AShape(AShape { local: 4 }).into()), Ledger::default());
+    let got = case.run(&mut sparse, len);
+    for head in 0..HEADS {
+        let rows = |from: usize, to: usize| (head * len + from) * DIM..(head * len + to) * DIM;
+        assert!(furthest(&got[rows(len - 20, len)], &dense[rows(len - 20, len)]) < 1e-5);
+        assert!(furthest(&got[rows(100, len - 21)], &dense[rows(100, len - 21)]) > 1e-2);
+    }
+}
+
+#[test]
+fn the_ledger_knows_what_was_spent() {
+    let case = Case::new(video(120), 11);
+    let ledger = Ledger::default();
+    let heads = Heads::all(Pattern::AShape(AShape { local: 32 }).into());
+    case.run(&mut Sparse::new(heads, ledger.clone()), 512);
+    let spent = ledger.take();
+    assert!(spent.density() > 0.05 && spent.density() < 0.6, "{spent:?}");
+    assert_eq!(ledger.take().density(), 1.0);
+    case.run(&mut Sparse::new(Heads::all(Pattern::Dense.into()), ledger.clone()), 512);
+    assert!(ledger.take().density() >= 1.0);
+}
+
+#[test]
+fn a_grid_finds_the_slot_that_rows_look_at() {
+    // Every query asks for what the third cell's keys have.
+    let sequence = video(60);
+    let layout = Layout::of(&sequence);
+    let mut case = Case::new(sequence, 13);
+    let len = case.sequence.len();
+    let looked_at = |token: usize| layout.slot(token) == Some(super::Slot::Cell(2));
+    let keys: Vec<f32> = (0..KV_HEADS * len * DIM)
+        .map(|at| if looked_at(at / DIM % len) && at % DIM == 0 { 40.0 } else { 0.0 })
+        .collect();
+    let queries: Vec<f32> = (0..HEADS * len * DIM).map(|at| if at % DIM == 0 { 1.0 } else { 0.0 }).collect();
+    case.keys = Tensor::from_vec(keys, (KV_HEADS, len, DIM), &Device::Cpu).unwrap();
+    case.queries = Tensor::from_vec(queries, (HEADS, len, DIM), &Device::Cpu).unwrap();
+    let dense = case.run(&mut longsight_models::Dense, len);
+    let grid = Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, local: 16 };
+    let mut sparse = Sparse::new(Heads::all(Pattern::Grid(grid).into()), Ledger::default());
+    assert!(furthest(&case.run(&mut sparse, 300), &dense) < 0.01);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_prompt_and_chunk_agrees_with_its_mask(
+        frames in proptest::collection::vec((0usize..40, 1u32..5, 1u32..5), 1..30), head in 0usize..70, tail in 1usize..70,
+        chunk in 65usize..400, which in 0usize..27, seed in 0u64..1000,
+    ) {
+        let case = Case::new(prompt(head, &frames, tail), seed);
+        let len = case.sequence.len();
+        let first = len.saturating_sub(chunk);
+        let (program, parts, shape) = program(&case, thin()[which], first, len);
+        for of_head in &parts {
+            let mut rows: Vec<usize> = of_head.iter().flat_map(|part| part.rows.clone().unwrap()).collect();
+            rows.sort_unstable();
+            prop_assert_eq!(rows, (0..shape.rows).collect::<Vec<_>>());
+        }
+        let data = data(&case, first, len);
+        let got = attend_program(inputs(&data, shape), &program, Precision::F32);
+        prop_assert!(got.lse.iter().all(|lse| lse.is_finite()));
+        let want = reference::attend_program(inputs(&data, shape), &program);
+        prop_assert!(furthest(&got.out, &want) < 1e-5);
+    }
+}
