@@ -169,6 +169,24 @@ impl Program {
         Self { first, orders: vec![Positions::All(shape.rows)], sets, segments, passes: vec![tiles] }
     }
 
+    /// Scores that a run will compute for each head.
+    #[must_use]
+    pub fn scores(&self, shape: Shape) -> Vec<usize> {
+        let mut scores = vec![0; shape.heads];
+        for tile in self.passes.iter().flatten() {
+            let sets = &self.sets[tile.head / (shape.heads / shape.kv_heads)];
+            let order = &self.orders[tile.rows.order];
+            let row = |member: usize| self.first + order.at(tile.rows.first + member);
+            for segment in &self.segments[tile.segments.clone()] {
+                let (low, _) = tile::seen(segment, &sets[segment.set], row(0));
+                let (_, high) = tile::seen(segment, &sets[segment.set], row(tile.rows.count - 1));
+                // As the loop over keys goes: from the start of a block of keys on.
+                scores[tile.head] += tile.rows.count * high.saturating_sub(low / KEYS * KEYS) * usize::from(low < high);
+            }
+        }
+        scores
+    }
+
     /// # Panics
     /// When the program does not fit the shape.
     pub(super) fn check(&self, shape: Shape) {

@@ -215,6 +215,7 @@ fn compare_program(shape: Shape, program: &Program, seed: u64) {
         let want = reference::attend_program(case.inputs(), program);
         let got = run(level, case.inputs(), program);
         near(&got.out, &want, 2.0 * tolerance(level), (level, shape));
+        assert_eq!(program.scores(shape).iter().sum::<usize>(), got.scores);
     }
 }
 

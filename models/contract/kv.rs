@@ -23,6 +23,9 @@ pub trait KvCache: Send {
     /// Forgets everything from token `len` on, so that another question can follow a common prefix.
     fn truncate(&mut self, len: usize);
 
+    /// Says that so many tokens will come in all, so that room for them is made once.
+    fn expect(&mut self, _tokens: usize) {}
+
     /// Bytes allocated.
     fn bytes(&self) -> usize;
 }
@@ -30,10 +33,12 @@ pub trait KvCache: Send {
 /// Rows that a layer's buffer grows by at least: 256 rows of 8 heads of 128 in f16 are 0.5 MB.
 const BLOCK: usize = 256;
 
-/// Keeps everything, in buffers that grow by half as needed and never start at the model's longest context.
+/// Keeps everything, in buffers as long as what is expected; beyond that they grow by half as needed, and never start at the
+/// model's longest context.
 #[derive(Debug, Default)]
 pub struct GrowingCache {
     layers: Vec<Layer>,
+    expected: usize,
 }
 
 #[derive(Debug)]
@@ -62,13 +67,14 @@ impl KvCache for GrowingCache {
             });
         }
         if layer == self.layers.len() {
-            let capacity = rows.next_multiple_of(BLOCK);
+            let capacity = rows.max(self.expected).next_multiple_of(BLOCK);
             self.layers.push(Layer { keys: grown(keys, 0, capacity)?, values: grown(values, 0, capacity)?, len: 0 });
         }
         let held = &mut self.layers[layer];
         let all = held.len + rows;
         if all > held.keys.dim(1)? {
-            let capacity = all.max(held.len + held.len / 2).next_multiple_of(BLOCK);
+            let grown_by_half = if all > self.expected { held.len + held.len / 2 } else { self.expected };
+            let capacity = all.max(grown_by_half).next_multiple_of(BLOCK);
             held.keys = grown(&held.keys, held.len, capacity)?;
             held.values = grown(&held.values, held.len, capacity)?;
         }
@@ -86,6 +92,10 @@ impl KvCache for GrowingCache {
         for layer in &mut self.layers {
             layer.len = layer.len.min(len);
         }
+    }
+
+    fn expect(&mut self, tokens: usize) {
+        self.expected = tokens;
     }
 
     fn bytes(&self) -> usize {

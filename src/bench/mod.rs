@@ -14,7 +14,7 @@ pub mod scenes;
 mod scores;
 mod world;
 
-pub use niah::{Missed, NiahBench, NiahCell, NiahReport, niah};
+pub use niah::{film, Missed, NiahBench, NiahCell, NiahReport, niah};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};

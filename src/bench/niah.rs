@@ -7,11 +7,12 @@ use crate::recipe::Options;
 use crate::run::{Cancel, Model, Question};
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
-use longsight_world::media::EncodeOptions;
+use longsight_world::media::{EncodeOptions, MediaError};
 use longsight_world::questions::Kind;
 use longsight_world::script::Haystack;
 use longsight_world::words::sentence;
 use serde::Serialize;
+use std::path::Path;
 
 /// How haystacks are filmed: a long video is mostly decoded, not looked at, and this decodes fast.
 const SIDE: u32 = 192;
@@ -45,6 +46,10 @@ pub struct NiahCell {
     pub found: Share,
     /// Tokens of the longest prompt
     pub prompt_tokens: usize,
+    /// Seconds of the first question's prefill, mean of the haystacks
+    pub prefill: f64,
+    /// Share of dense attention's scores that the prefill computed; `None` if it was dense
+    pub density: Option<f64>,
     /// Seconds from opening the file to the last answer, mean of the haystacks
     pub seconds: f64,
 }
@@ -87,25 +92,20 @@ pub fn niah(
 ) -> Result<NiahReport, anyhow::Error> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("haystack.mp4");
-    let film = EncodeOptions {
-        width: SIDE,
-        height: SIDE,
-        rate: RATE,
-        preset: "ultrafast".to_owned(),
-        ..EncodeOptions::default()
-    };
     let (mut cells, mut missed, mut seed) = (Vec::new(), Vec::new(), bench.seed);
     for &minutes in &bench.minutes {
         for &depth in &bench.depths {
-            let (mut hits, mut of, mut prompt_tokens, mut seconds) = (0, 0, 0, 0.0);
+            let (mut hits, mut of, mut prompt_tokens) = (0, 0, 0);
+            let (mut prefill, mut density, mut seconds) = (0.0, None, 0.0);
             for _ in 0..bench.haystacks {
-                let haystack = Haystack::write(bench.split, seed, minutes * 60.0, depth);
-                encode(&haystack.script, &path, &film)?;
+                let haystack = film(bench.split, seed, (minutes, depth), &path)?;
                 let asked = needles(&haystack);
                 let texts: Vec<Question> = asked.iter().map(|(_, text, _)| text.as_str().into()).collect();
                 let answers = ask_file(model, &path, &texts, &bench.options, false, cancel)?;
                 seconds += answers.iter().map(|answer| answer.timing_s.prefill + answer.timing_s.generate).sum::<f64>();
                 seconds += answers.first().map_or(0.0, |answer| answer.timing_s.decode + answer.timing_s.vision);
+                prefill += answers.first().map_or(0.0, |answer| answer.timing_s.prefill);
+                density = answers.first().and_then(|answer| answer.plan.prefill.density);
                 for ((kind, question, expected), answer) in asked.into_iter().zip(answers) {
                     let found = right(kind, &answer.answer, &expected);
                     (hits, of) = (hits + usize::from(found), of + 1);
@@ -116,8 +116,9 @@ pub fn niah(
                 }
                 seed += 1;
             }
-            let seconds = seconds / bench.haystacks.max(1) as f64;
-            let cell = NiahCell { minutes, depth, found: Share::new(hits, of), prompt_tokens, seconds };
+            let mean = |seconds: f64| seconds / bench.haystacks.max(1) as f64;
+            let (prefill, seconds) = (mean(prefill), mean(seconds));
+            let cell = NiahCell { minutes, depth, found: Share::new(hits, of), prompt_tokens, prefill, density, seconds };
             done(&cell);
             cells.push(cell);
         }
@@ -125,6 +126,23 @@ pub fn niah(
     let sum = |count: fn(&Share) -> usize| cells.iter().map(|cell| count(&cell.found)).sum();
     let found = Share::new(sum(|share| share.hits), sum(|share| share.of));
     Ok(NiahReport { schema: "longsight.bench.niah/1", cells, found, missed })
+}
+
+/// Writes the film of a haystack of (minutes, depth) to `path`.
+///
+/// # Errors
+/// When it cannot be encoded or written.
+pub fn film(split: Split, seed: u64, (minutes, depth): (f64, f64), path: &Path) -> Result<Haystack, MediaError> {
+    let film = EncodeOptions {
+        width: SIDE,
+        height: SIDE,
+        rate: RATE,
+        preset: "ultrafast".to_owned(),
+        ..EncodeOptions::default()
+    };
+    let haystack = Haystack::write(split, seed, minutes * 60.0, depth);
+    encode(&haystack.script, path, &film)?;
+    Ok(haystack)
 }
 
 /// What is asked for each needle, and its right answer.

@@ -11,6 +11,7 @@ use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
 use longsight_world::questions::{self, Kind, NOT_THERE};
 use longsight_world::script::{Script, Wishes};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub struct WorldBench {
     pub questions: usize,
     /// Ask again with grey pictures
     pub blind: bool,
+    /// The pipeline's settings
+    pub options: Options,
 }
 
 /// Looking, and not looking.
@@ -86,6 +89,9 @@ pub struct WorldReport {
     pub when_blind: Option<Timed>,
 }
 
+/// Clips between two reports.
+const AT_ONCE: usize = 10;
+
 /// One question's outcome.
 struct Outcome {
     kind: Kind,
@@ -108,16 +114,25 @@ pub fn world(
     let folder = tempfile::tempdir()?;
     let (mut seeing, mut blind) = (Vec::new(), Vec::new());
     let wishes = Wishes { shortest: bench.seconds.0, longest: bench.seconds.1 };
-    for number in 0..bench.clips {
+    let one = |number: u64| -> Result<(Vec<Outcome>, Vec<Outcome>), anyhow::Error> {
         let script = Script::write(bench.split, bench.seed + number, &wishes);
-        let path = folder.path().join("clip.mp4");
+        let path = folder.path().join(format!("{number}.mp4"));
         encode(&script, &path, &EncodeOptions { preset: "veryfast".to_owned(), ..EncodeOptions::default() })?;
         let asked = questions::ask(&script, bench.questions);
-        seeing.extend(outcomes(model, &path, &asked, false, cancel)?);
-        if bench.blind {
-            blind.extend(outcomes(model, &path, &asked, true, cancel)?);
+        let seeing = outcomes(model, &path, &asked, &bench.options, false, cancel)?;
+        let blind = if bench.blind { outcomes(model, &path, &asked, &bench.options, true, cancel)? } else { Vec::new() };
+        std::fs::remove_file(&path)?;
+        Ok((seeing, blind))
+    };
+    // Filming a clip takes one core, so that several are filmed at once.
+    for start in (0..bench.clips).step_by(AT_ONCE) {
+        let end = bench.clips.min(start + AT_ONCE as u64);
+        let clips: Vec<_> = (start..end).into_par_iter().map(one).collect::<Result<_, _>>()?;
+        for (of_clip, without) in clips {
+            seeing.extend(of_clip);
+            blind.extend(without);
         }
-        done(number + 1);
+        done(end);
     }
     let blind = bench.blind.then_some(blind);
     Ok(WorldReport {
@@ -135,12 +150,13 @@ fn outcomes(
     model: &Model,
     path: &std::path::Path,
     asked: &[questions::Question],
+    options: &Options,
     blind: bool,
     cancel: &Cancel,
 ) -> Result<Vec<Outcome>, RunError> {
     let ask = |one: &questions::Question| Question { text: one.text.clone(), choices: one.choices.clone() };
     let texts: Vec<Question> = asked.iter().map(ask).collect();
-    let answers = ask_file(model, path, &texts, &Options::default(), blind, cancel)?;
+    let answers = ask_file(model, path, &texts, options, blind, cancel)?;
     let outcome = |(one, answer): (&questions::Question, crate::run::Answer)| {
         let truth: Vec<Span> = one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
         Outcome {

@@ -7,7 +7,7 @@ use super::video::Input;
 use super::{Context, model_dir, output, parse_time, progress, wait};
 use crate::decode::Limits;
 use crate::evidence::Status;
-use crate::recipe::{self, Options};
+use crate::recipe::{self, Options, PrefillMode};
 use crate::run::{self, Answer, Cancel, Event, Job, Model, PlanError, Question, RunError};
 use longsight_models::LoadOptions;
 use std::path::PathBuf;
@@ -88,6 +88,22 @@ impl ModelArgs {
 /// The pipeline, and the settings of it that have flags.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct PipelineArgs {
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// The most tokens of an answer
+    #[arg(long, value_name = "N")]
+    max_new_tokens: Option<usize>,
+    /// 0 takes the most likely token every time
+    #[arg(long)]
+    temperature: Option<f64>,
+    /// Seed of the sampler
+    #[arg(long, env = "LONGSIGHT_SEED")]
+    seed: Option<u64>,
+}
+
+/// The pipeline, and how a video is read by it.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ReadingArgs {
     /// A built-in pipeline, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "default", env = "LONGSIGHT_PIPELINE")]
     pub(super) pipeline: String,
@@ -106,18 +122,26 @@ pub(super) struct PipelineArgs {
     /// The most visual tokens
     #[arg(long, value_name = "N", env = "LONGSIGHT_MAX_TOKENS")]
     max_tokens: Option<usize>,
-    /// The most tokens of an answer
-    #[arg(long, value_name = "N")]
-    max_new_tokens: Option<usize>,
-    /// 0 takes the most likely token every time
-    #[arg(long)]
-    temperature: Option<f64>,
-    /// Seed of the sampler
-    #[arg(long, env = "LONGSIGHT_SEED")]
-    seed: Option<u64>,
+    /// Which attention runs the prompt
+    #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
+    prefill: Option<PrefillMode>,
 }
 
 impl PipelineArgs {
+    /// The pipeline file with the flags over it.
+    ///
+    /// # Errors
+    /// With exit code 2 when there is no such pipeline or it has a key that is not known.
+    fn options(&self) -> Result<Options> {
+        let mut flags = Options::default();
+        flags.generate.max_new_tokens = self.max_new_tokens;
+        flags.generate.temperature = self.temperature;
+        flags.generate.seed = self.seed;
+        Ok(self.reading.options()?.overridden_by(&flags))
+    }
+}
+
+impl ReadingArgs {
     /// The pipeline file with the flags over it.
     ///
     /// # Errors
@@ -130,9 +154,7 @@ impl PipelineArgs {
         flags.decode.from = self.from;
         flags.decode.to = self.to;
         flags.vision.max_tokens = self.max_tokens;
-        flags.generate.max_new_tokens = self.max_new_tokens;
-        flags.generate.temperature = self.temperature;
-        flags.generate.seed = self.seed;
+        flags.prefill.mode = self.prefill;
         Ok(file.overridden_by(&flags))
     }
 }
@@ -159,7 +181,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let model = args.model.load()?;
     let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
     let questions: Vec<Question> = args.questions.iter().map(question).collect();
-    let pipeline = &args.pipeline.pipeline;
+    let pipeline = &args.pipeline.reading.pipeline;
     let job = Job { facts: &facts, questions: &questions, pipeline, options: &options, blind: false };
     let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();

@@ -17,6 +17,7 @@ mod progress;
 mod scenes;
 mod schemas;
 mod time;
+mod tune;
 mod video;
 mod wait;
 
@@ -65,6 +66,8 @@ enum Command {
     Frames(frames::Args),
     /// Measure: decoding, scenes, answers
     Bench(bench::Args),
+    /// Find the attention pattern of every head of a model, for sparse prefill
+    Tune(tune::Args),
     /// What models can be run here
     Model(model::Args),
     /// What will work on this machine
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
+        Command::Tune(args) => tune::run(&args, &context),
         Command::Model(args) => model::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Completions(args) => {

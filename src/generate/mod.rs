@@ -14,6 +14,9 @@ use std::ops::Range;
 /// so a chunk takes 150 MB whatever the prompt's length.
 pub const PREFILL_ROWS: usize = 1024;
 
+/// Room kept for an answer behind its prompt: longer ones make the cache grow.
+const ANSWER_ROWS: usize = 256;
+
 /// Why generation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
@@ -140,6 +143,7 @@ impl<'m> Session<'m> {
         let known = self.held.take().map_or(0, |held| held.common_prefix(sequence));
         let known = known.min(self.kv.len()).min(before_last);
         self.kv.truncate(known);
+        self.kv.expect(sequence.len() + ANSWER_ROWS);
         self.held = Some(sequence.clone());
         let mut start = known;
         while start < before_last && !stop() {

@@ -11,6 +11,7 @@
 
 pub mod a_shape;
 pub mod blocks;
+mod file;
 pub mod grid;
 pub mod kept;
 pub mod layout;
@@ -18,8 +19,10 @@ pub mod pattern;
 mod sparse;
 #[cfg(test)]
 mod tests;
+pub mod tune;
 pub mod vertical_slash;
 
+pub use file::{FILE_NAME, PatternFile, PatternFileError, SCHEMA, TunedHead};
 pub use layout::{Layout, Slot};
 pub use pattern::{Boundary, HeadPattern, Pattern};
 pub use sparse::{Heads, Ledger, Sparse, Spent};

@@ -16,7 +16,7 @@ pub const SINKS: usize = 64;
 
 /// Which attention a head has during the prefill. A pattern is a file of this folder and a line here.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "pattern", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Pattern {
     /// Everything
     Dense,
@@ -48,13 +48,11 @@ pub enum Boundary {
 }
 
 /// A head's attention.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadPattern {
     /// Within a modality
-    #[serde(flatten)]
     pub pattern: Pattern,
     /// Across modalities
-    #[serde(default)]
     pub boundary: Boundary,
 }
 

@@ -70,6 +70,14 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// With what else was spent.
+    pub fn add(&mut self, other: Self) {
+        self.scores += other.scores;
+        self.dense += other.dense;
+        self.index_s += other.index_s;
+        self.total_s += other.total_s;
+    }
+
     /// Share of dense attention's scores that was computed.
     #[must_use]
     pub fn density(&self) -> f64 {
@@ -89,11 +97,7 @@ impl Ledger {
     }
 
     fn add(&self, spent: Spent) {
-        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.scores += spent.scores;
-        sum.dense += spent.dense;
-        sum.index_s += spent.index_s;
-        sum.total_s += spent.total_s;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add(spent);
     }
 }
 

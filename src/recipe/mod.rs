@@ -5,6 +5,7 @@
 
 mod nearest;
 
+use crate::prefill::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -55,17 +56,23 @@ pub struct Vision {
 pub struct Prefill {
     /// Which attention runs the prompt
     pub mode: Option<PrefillMode>,
+    /// The pattern of all heads, in place of the model's own file
+    pub pattern: Option<Pattern>,
     /// Prompt tokens run through the language model at once
     pub chunk: Option<usize>,
 }
 
 /// The attention of the prefill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum PrefillMode {
-    /// Every token attends to every token before it
+    /// Sparse where the model has a pattern file and the prompt is long enough to gain by it
     #[default]
+    Auto,
+    /// Every token attends to every token before it
     Dense,
+    /// Each head by its pattern
+    Sparse,
 }
 
 /// `[generate]`
@@ -166,6 +173,7 @@ impl Options {
             vision: Vision { max_tokens: over.vision.max_tokens.or(self.vision.max_tokens) },
             prefill: Prefill {
                 mode: over.prefill.mode.or(self.prefill.mode),
+                pattern: over.prefill.pattern.or(self.prefill.pattern),
                 chunk: over.prefill.chunk.or(self.prefill.chunk),
             },
             generate: Generate {

@@ -1,13 +1,14 @@
 //! One video, some questions: the whole way.
 
-use super::{Answer, Cancel, Event, Model, Plan, PlanError, Sink, Timing, Usage};
+use super::{Answer, Cancel, Event, Model, Plan, PlanError, Sink, Timing, Usage, plan};
 use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
+use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
-use crate::recipe::Options;
+use crate::recipe::{Options, PrefillMode};
 use crate::vision::Encoder;
-use longsight_models::{FrameRef, ModelError, VisualTokens};
+use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
 use std::time::Instant;
 
 /// A question, and the choices that its answer is one of.
@@ -87,8 +88,8 @@ impl From<GenerateError> for RunError {
 }
 
 /// What was seen, ready for questions.
-struct Seen {
-    tokens: [VisualTokens; 1],
+pub(super) struct Seen {
+    pub(super) tokens: [VisualTokens; 1],
     frames: Vec<FrameRef>,
     coverage: Coverage,
     warnings: Vec<String>,
@@ -106,20 +107,33 @@ pub fn ask(
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Answer>, RunError> {
-    let (plan, planned) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm())?;
+    let (plan, planned) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm(), model.patterns())?;
     let mut seen = look(model, video, job, &plan, cancel, sink)?;
     seen.warnings.splice(0..0, planned);
-    let mut session = Session::new(model.vlm(), &seen.tokens);
+    let ledger = Ledger::default();
+    let attention: Box<dyn Attention> = match plan.prefill.mode {
+        PrefillMode::Sparse => Box::new(Sparse::new(plan::heads(job.options, model.patterns()), ledger.clone())),
+        PrefillMode::Dense | PrefillMode::Auto => Box::new(Dense),
+    };
+    let mut session = Session::with(model.vlm(), &seen.tokens, attention, Box::new(GrowingCache::new()));
+    let mut plan = plan;
+    let mut spent = Spent::default();
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        answers.push(answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?);
+        let mut answer = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
+        if plan.prefill.mode == PrefillMode::Sparse {
+            spent.add(ledger.take());
+            plan.prefill.density = Some(spent.density());
+            answer.plan.prefill.density = plan.prefill.density;
+        }
+        answers.push(answer);
     }
     Ok(answers)
 }
 
 /// Decodes, resizes and encodes, chunk by chunk.
-fn look(
+pub(super) fn look(
     model: &Model,
     video: Video,
     job: &Job<'_>,
@@ -186,8 +200,7 @@ fn answer(
     sink: &mut Sink<'_>,
 ) -> Result<Answer, RunError> {
     let start = Instant::now();
-    let messages = [Message::about_video(wording(question))];
-    let sequence = model.prompter.build(model.vlm(), &messages, &seen.tokens)?;
+    let sequence = sequence(model, question, seen)?;
     let options = generate::Options {
         max_tokens: plan.generate.max_new_tokens,
         temperature: plan.generate.temperature,
@@ -234,6 +247,12 @@ fn answer(
         },
         warnings,
     })
+}
+
+/// The prompt of a question about what was seen.
+pub(super) fn sequence(model: &Model, question: &Question, seen: &Seen) -> Result<Sequence, RunError> {
+    let messages = [Message::about_video(wording(question))];
+    Ok(model.prompter.build(model.vlm(), &messages, &seen.tokens)?)
 }
 
 /// The question as the model reads it; choices stand on lines of their own.

@@ -12,10 +12,12 @@ mod cancel;
 mod event;
 mod model;
 mod plan;
+mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
 pub use ask::{Job, Question, RunError, ask};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
 pub use model::{LoadError, Model};
+pub use tune::tune;
 pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};

@@ -1,6 +1,7 @@
 //! A checkpoint that is ready to answer.
 
 use super::ModelFacts;
+use crate::prefill::{PatternFile, PatternFileError};
 use crate::prompt::{PromptError, Prompter};
 use longsight_models::{Checkpoint, LoadOptions, ModelError, Vlm, family_of};
 use std::path::Path;
@@ -10,6 +11,7 @@ pub struct Model {
     pub(super) vlm: Box<dyn Vlm>,
     pub(super) prompter: Prompter,
     pub(super) facts: ModelFacts,
+    pub(super) patterns: Option<PatternFile>,
 }
 
 /// Why a model cannot be loaded.
@@ -21,6 +23,9 @@ pub enum LoadError {
     /// The tokeniser or the chat template
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// The pattern file
+    #[error(transparent)]
+    Patterns(#[from] PatternFileError),
 }
 
 impl Model {
@@ -33,19 +38,27 @@ impl Model {
         let family = family_of(&checkpoint)?;
         let vlm = family.load(&checkpoint, options)?;
         let prompter = Prompter::open(&checkpoint)?;
+        let card = vlm.card();
+        let patterns = PatternFile::beside(checkpoint.folder(), card.layers, card.heads)?;
         let facts = ModelFacts {
             id: id.to_owned(),
             revision: revision(&checkpoint),
             family: family.name().to_owned(),
             dtype: options.compute.name().to_owned(),
         };
-        Ok(Self { vlm, prompter, facts })
+        Ok(Self { vlm, prompter, facts, patterns })
     }
 
     /// The network.
     #[must_use]
     pub fn vlm(&self) -> &dyn Vlm {
         &*self.vlm
+    }
+
+    /// What was tuned for its heads.
+    #[must_use]
+    pub fn patterns(&self) -> Option<&PatternFile> {
+        self.patterns.as_ref()
     }
 }
 

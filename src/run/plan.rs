@@ -1,10 +1,13 @@
 //! Options -> Plan: what will be done, decided before a frame is read.
 
 use crate::decode::{Sampling, VideoInfo};
+use crate::generate;
+use crate::prefill::{Heads, PatternFile, Pattern};
 use crate::recipe::{Options, PrefillMode};
 use longsight_models::{Card, Size, Span, Vlm};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Tokens of an answer, unless the pipeline says otherwise.
 const MAX_NEW_TOKENS: usize = 128;
@@ -12,6 +15,10 @@ const MAX_NEW_TOKENS: usize = 128;
 const STAMP_TOKENS: usize = 12;
 /// Prompt tokens kept free for the template and the question.
 const QUESTION_TOKENS: usize = 512;
+/// Prompts shorter than this are prefilled densely: there is too little to gain.
+const SPARSE_FROM: usize = 8192;
+/// Rows at once of a sparse prefill: keys are laid out anew for each chunk, so that chunks should not be small.
+const SPARSE_ROWS: usize = 4096;
 /// A sampling coarser than this is told to the user even when nobody asked.
 const COARSE_GAP_S: f64 = 2.0;
 
@@ -71,12 +78,16 @@ pub enum CompressPlan {
 }
 
 /// How the prompt is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PrefillPlan {
-    /// Which attention
+    /// Which attention: dense or sparse
     pub mode: PrefillMode,
     /// Tokens run at once
     pub chunk: usize,
+    /// Heads by pattern, all layers together
+    pub patterns: BTreeMap<String, usize>,
+    /// Scores computed for the prompts of this video so far, as a share of dense attention's; null before it was run
+    pub density: Option<f64>,
 }
 
 /// How the answer is made.
@@ -155,6 +166,7 @@ impl Plan {
         options: &Options,
         info: &VideoInfo,
         model: &dyn Vlm,
+        patterns: Option<&PatternFile>,
     ) -> Result<(Self, Vec<String>), PlanError> {
         check(options)?;
         let card = model.card();
@@ -179,10 +191,7 @@ impl Plan {
             },
             vision,
             compress: CompressPlan::None,
-            prefill: PrefillPlan {
-                mode: options.prefill.mode.unwrap_or_default(),
-                chunk: options.prefill.chunk.unwrap_or(crate::generate::PREFILL_ROWS),
-            },
+            prefill: prefill(options, card, patterns, vision.tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS),
             generate: GeneratePlan {
                 max_new_tokens: new_tokens,
                 temperature: options.generate.temperature.unwrap_or(0.0),
@@ -192,7 +201,10 @@ impl Plan {
             },
             evidence: EvidencePlan { require: options.evidence.require.unwrap_or(false) },
         };
-        let warnings = plan.warnings(options, card, all);
+        let mut warnings = plan.warnings(options, card, all);
+        if plan.prefill.mode == PrefillMode::Sparse && patterns.is_none() && options.prefill.pattern.is_none() {
+            warnings.push("the model has no pattern file: every head is vertical-slash; `longsight tune` finds better".to_owned());
+        }
         Ok((plan, warnings))
     }
 
@@ -233,6 +245,35 @@ impl Plan {
             ));
         }
         warnings
+    }
+}
+
+/// The pattern of every head of a sparse prefill.
+pub(super) fn heads(options: &Options, patterns: Option<&PatternFile>) -> Heads {
+    match (options.prefill.pattern, patterns) {
+        (Some(pattern), _) => Heads::all(pattern.into()),
+        (None, Some(file)) => file.heads(),
+        (None, None) => Heads::all(Pattern::SAFE.into()),
+    }
+}
+
+fn prefill(options: &Options, card: &Card, patterns: Option<&PatternFile>, tokens: usize) -> PrefillPlan {
+    let known = patterns.is_some() || options.prefill.pattern.is_some();
+    let sparse = match options.prefill.mode.unwrap_or_default() {
+        PrefillMode::Auto => known && tokens >= SPARSE_FROM,
+        PrefillMode::Dense => false,
+        PrefillMode::Sparse => true,
+    };
+    let named = |(name, count): (&'static str, usize)| (name.to_owned(), count);
+    PrefillPlan {
+        mode: if sparse { PrefillMode::Sparse } else { PrefillMode::Dense },
+        chunk: options.prefill.chunk.unwrap_or(if sparse { SPARSE_ROWS } else { generate::PREFILL_ROWS }),
+        patterns: if sparse {
+            heads(options, patterns).counts(card.layers, card.heads).into_iter().map(named).collect()
+        } else {
+            BTreeMap::from([("dense".to_owned(), card.layers * card.heads)])
+        },
+        density: None,
     }
 }
 

@@ -1,11 +1,10 @@
 //! `longsight bench niah`.
 
-use super::super::ask::ModelArgs;
+use super::super::ask::{ModelArgs, ReadingArgs};
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, output};
 use super::world::split;
 use crate::bench::{self, NiahBench, NiahCell, NiahReport};
-use crate::recipe::Options;
 use crate::run::Cancel;
 use longsight_world::dice::Split;
 use std::path::PathBuf;
@@ -28,14 +27,13 @@ pub(super) struct Args {
     /// The first seed
     #[arg(long, default_value_t = 2_000_000)]
     seed: u64,
-    /// The most frames looked at; the model's own number without
-    #[arg(long, value_name = "N")]
-    max_frames: Option<usize>,
     /// Draw the grid as a PNG file
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 fn minutes(text: &str) -> std::result::Result<f64, String> {
@@ -50,8 +48,7 @@ fn depth(text: &str) -> std::result::Result<f64, String> {
 
 pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let model = args.model.load()?;
-    let mut options = Options::default();
-    options.decode.max_frames = args.max_frames;
+    let options = args.reading.options()?;
     let bench = NiahBench {
         split: args.split,
         seed: args.seed,
@@ -61,12 +58,14 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         options,
     };
     let mut show = |cell: &NiahCell| {
-        let NiahCell { minutes, depth, found, prompt_tokens, seconds } = cell;
+        let NiahCell { minutes, depth, found, prompt_tokens, prefill, density, seconds } = cell;
         output::note(
             context,
             &format!(
-                "{minutes} min, depth {depth}: {} of {} needles, {prompt_tokens} tokens, {seconds:.1} s",
-                found.hits, found.of
+                "{minutes} min, depth {depth}: {} of {} needles, {prompt_tokens} tokens, prefill {prefill:.2} of {seconds:.1} s{}",
+                found.hits,
+                found.of,
+                density.map_or_else(String::new, |density| format!(", density {density:.3}"))
             ),
         );
     };

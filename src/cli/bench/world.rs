@@ -1,6 +1,6 @@
 //! `longsight bench world`.
 
-use super::super::ask::ModelArgs;
+use super::super::ask::{ModelArgs, ReadingArgs};
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, output};
 use crate::bench::{self, Share, Timed, WorldBench, WorldReport};
@@ -33,6 +33,8 @@ pub(super) struct Args {
     no_blind: bool,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 pub(super) fn split(text: &str) -> std::result::Result<Split, String> {
@@ -52,6 +54,7 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         seconds: (args.seconds_min, args.seconds_max),
         questions: args.questions,
         blind: !args.no_blind,
+        options: args.reading.options()?,
     };
     let report = bench::world(&model, &bench, cancel, &mut |done| {
         if done % 10 == 0 {
