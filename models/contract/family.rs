@@ -15,16 +15,20 @@ pub enum ComputeDtype {
     F16,
     /// 16-bit brain floats: on a CPU in weights and products, with sums and what lies between in f32; elsewhere throughout
     Bf16,
+    /// Weights of linear layers in blocks of 32 eight-bit numbers with a scale (GGML's Q8_0), made as they are loaded; the rest in
+    /// f32. On a CPU only
+    Q8_0,
 }
 
 impl ComputeDtype {
-    /// `f32`, `f16` or `bf16`.
+    /// `f32`, `f16`, `bf16` or `q8_0`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
         }
     }
 }
@@ -50,7 +54,7 @@ impl LoadOptions {
     pub(crate) fn dtype(&self) -> DType {
         match self.compute {
             ComputeDtype::Bf16 if self.device.is_cpu() => DType::F32,
-            ComputeDtype::F32 => DType::F32,
+            ComputeDtype::F32 | ComputeDtype::Q8_0 => DType::F32,
             ComputeDtype::F16 => DType::F16,
             ComputeDtype::Bf16 => DType::BF16,
         }

@@ -55,7 +55,7 @@ impl Decoder {
     pub(crate) fn load(config: DecoderConfig, weights: &Weights, lm_head: &Weights) -> Result<Self, ModelError> {
         let embed_tokens = weights.at("embed_tokens").get(&[config.vocabulary, config.hidden], "weight")?;
         let lm_head = if config.tied {
-            Linear::new(&embed_tokens, None, weights.products())?
+            Linear::new(&embed_tokens, None, weights)?
         } else {
             Linear::load(lm_head, config.hidden, config.vocabulary, false)?
         };

@@ -1,10 +1,10 @@
-//! `y = x W^T + b` over rows: the kernel for f32 on the CPU, the tensor library's product elsewhere.
+//! `y = x W^T + b` over rows: the kernel for f32 on the CPU, the tensor library's products for eight-bit weights and elsewhere.
 
 use super::attention::slice_of;
 use crate::ModelError;
 use crate::weights::Weights;
-use candle_core::{DType, Device, Tensor};
-use longsight_kernels::level::Precision;
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{DType, Device, Module, Tensor};
 use longsight_kernels::linear::Packed;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ pub(crate) struct Linear(Weight);
 #[derive(Debug, Clone)]
 enum Weight {
     Packed { weight: Arc<Packed>, bias: Option<Arc<Vec<f32>>> },
+    Quantised { weight: QMatMul, bias: Option<Tensor> },
     Tensor { weight: Tensor, bias: Option<Tensor> },
 }
 
@@ -22,18 +23,22 @@ impl Linear {
     /// Loads `weight` and, with `bias`, `bias`.
     pub(crate) fn load(weights: &Weights, input: usize, output: usize, bias: bool) -> Result<Self, ModelError> {
         let bias = if bias { Some(weights.get(&[output], "bias")?) } else { None };
-        Self::new(&weights.get(&[output, input], "weight")?, bias, weights.products())
+        Self::new(&weights.get(&[output, input], "weight")?, bias, weights)
     }
 
     /// A layer of weights `[out, in]` loaded elsewhere (a tied output head, a flattened convolution).
-    pub(crate) fn new(weight: &Tensor, bias: Option<Tensor>, products: Precision) -> Result<Self, ModelError> {
+    pub(crate) fn new(weight: &Tensor, bias: Option<Tensor>, from: &Weights) -> Result<Self, ModelError> {
         let (output, input) = weight.dims2()?;
         if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
             return Ok(Self(Weight::Tensor { weight: weight.clone(), bias }));
         }
         let weight = weight.contiguous()?;
+        if from.quantised() && input.is_multiple_of(GgmlDType::Q8_0.block_size()) {
+            let weight = QMatMul::from_qtensor(QTensor::quantize(&weight, GgmlDType::Q8_0)?)?;
+            return Ok(Self(Weight::Quantised { weight, bias }));
+        }
         let (storage, layout) = weight.storage_and_layout();
-        let packed = Packed::new(&slice_of::<f32>(&storage, layout)?[..output * input], output, input, products);
+        let packed = Packed::new(&slice_of::<f32>(&storage, layout)?[..output * input], output, input, from.products());
         let bias = bias.map(|bias| bias.to_vec1()).transpose()?.map(Arc::new);
         Ok(Self(Weight::Packed { weight: Arc::new(packed), bias }))
     }
@@ -53,13 +58,15 @@ impl Linear {
                 let y = weight.forward(x, bias.as_ref().map(|bias| &bias[..]));
                 Ok(Tensor::from_vec(y, (rows, weight.output()), &Device::Cpu)?)
             }
-            Weight::Tensor { weight, bias } => {
-                let y = x.matmul(&weight.t()?)?;
-                Ok(match bias {
-                    Some(bias) => y.broadcast_add(bias)?,
-                    None => y,
-                })
-            }
+            Weight::Quantised { weight, bias } => biased(weight.forward(&x.contiguous()?)?, bias.as_ref()),
+            Weight::Tensor { weight, bias } => biased(x.matmul(&weight.t()?)?, bias.as_ref()),
         }
     }
+}
+
+fn biased(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
+    Ok(match bias {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    })
 }

@@ -20,7 +20,7 @@ pub(crate) fn patch_embed(
     let weight = weights.get(&[hidden, channels, temporal, height, width], "weight")?;
     let bias = if bias { Some(weights.get(&[hidden], "bias")?) } else { None };
     let weight = weight.reshape((hidden, channels * temporal * height * width))?;
-    Linear::new(&weight, bias, weights.products())
+    Linear::new(&weight, bias, weights)
 }
 
 /// Rows and columns of the patches of one temporal patch, in the order of the rows: the `merge` x `merge` patches of

@@ -1,7 +1,7 @@
 //! Weights by name out of memory-mapped safetensors, checked against the expected shape and converted to the dtype of
 //! the computation as they are loaded.
 
-use crate::{Checkpoint, LoadOptions, ModelError};
+use crate::{Checkpoint, ComputeDtype, LoadOptions, ModelError};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
 use longsight_kernels::level::Precision;
@@ -14,6 +14,7 @@ pub(crate) struct Weights {
     path: String,
     dtype: DType,
     products: Precision,
+    quantised: bool,
     device: Device,
 }
 
@@ -30,6 +31,7 @@ impl Weights {
             path: String::new(),
             dtype: options.dtype(),
             products: options.products(),
+            quantised: options.compute == ComputeDtype::Q8_0 && options.device.is_cpu(),
             device: options.device.clone(),
         })
     }
@@ -53,6 +55,11 @@ impl Weights {
     /// What f32 weights on a CPU are multiplied in.
     pub(crate) fn products(&self) -> Precision {
         self.products
+    }
+
+    /// Whether linear layers keep their weights in eight bits.
+    pub(crate) fn quantised(&self) -> bool {
+        self.quantised
     }
 
     /// Where weights are put.

@@ -240,7 +240,7 @@ impl Prompt {
 }
 
 /// A prompt of frames of (text tokens, rows, columns).
-fn frames(tokens: usize, (text, rows, columns): (usize, u32, u32)) -> Sequence {
+pub(super) fn frames(tokens: usize, (text, rows, columns): (usize, u32, u32)) -> Sequence {
     let (mut positions, mut visual) = ([vec![], vec![], vec![]], Vec::new());
     let mut push = |at: [u32; 3]| (0..3).for_each(|axis| positions[axis].push(at[axis]));
     let (mut next, mut token, cells) = (0, 0, (rows * columns) as usize);

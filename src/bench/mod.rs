@@ -1,20 +1,22 @@
 //! How fast, how right? The protocols of `longsight bench`: each checks its answers before it times them, and gives a
 //! report that can be printed as a table or as JSON.
 
-// dense causal attention
+// causal attention, dense and sparse
 pub mod attention;
 // frames out of a file
 pub mod decode;
 // a grid of shares as a picture
 pub mod heat_map;
 mod niah;
+mod prefill;
 mod questions;
 // the shots of a file
 pub mod scenes;
 mod scores;
 mod world;
 
-pub use niah::{film, Missed, NiahBench, NiahCell, NiahReport, niah};
+pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
+pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};

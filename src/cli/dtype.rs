@@ -12,6 +12,9 @@ pub(super) enum Dtype {
     F16,
     /// 16-bit brain floats in weights and products, on processors with AVX512-BF16; elsewhere as f32
     Bf16,
+    /// Eight-bit weights in linear layers, made as they are loaded: a quarter of the memory of f32
+    #[value(name = "q8_0")]
+    Q8_0,
 }
 
 impl From<Dtype> for ComputeDtype {
@@ -20,6 +23,7 @@ impl From<Dtype> for ComputeDtype {
             Dtype::F32 => Self::F32,
             Dtype::F16 => Self::F16,
             Dtype::Bf16 => Self::Bf16,
+            Dtype::Q8_0 => Self::Q8_0,
         }
     }
 }

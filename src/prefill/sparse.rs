@@ -16,6 +16,8 @@ const PROBED: usize = 64;
 const GROWTH: usize = 8;
 /// Fewer rows than this are not worth an estimate.
 const FEW: usize = 64;
+/// A head that would compute more than this share of dense attention's scores has dense attention, which runs faster a score.
+const WORTH: f64 = 0.6;
 /// Prompts without frames: so many of their last rows see everything.
 const QUESTION: usize = 64;
 
@@ -210,9 +212,15 @@ impl Attention for Sparse {
             }
             return Ok(out);
         }
-        let heads = self.decide(&call)?;
+        let mut heads = self.decide(&call)?;
         let layout = layout_of(&mut self.layout, &call);
-        let program = kept::program(shape, call.first, &heads, layout);
+        let mut program = kept::program(shape, call.first, &heads, layout);
+        let limit = dense / shape.heads as f64 * WORTH;
+        let dear: Vec<usize> = (0..shape.heads).zip(program.scores(shape)).filter(|&(_, cost)| cost as f64 > limit).map(|(head, _)| head).collect();
+        if !dear.is_empty() {
+            dear.iter().for_each(|&head| heads[head] = vec![Part { rows: None, kept: kept::Kept::All }]);
+            program = kept::program(shape, call.first, &heads, layout);
+        }
         let index_s = begun.elapsed().as_secs_f64();
         let (out, attended) = call.program(&program)?;
         let total_s = begun.elapsed().as_secs_f64();

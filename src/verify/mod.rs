@@ -86,7 +86,7 @@ impl Tolerance {
     #[must_use]
     pub fn of(compute: ComputeDtype) -> Self {
         match compute {
-            ComputeDtype::Bf16 => Self { network: 0.1, end_to_end: 0.15, generated: false },
+            ComputeDtype::Bf16 | ComputeDtype::Q8_0 => Self { network: 0.1, end_to_end: 0.15, generated: false },
             ComputeDtype::F16 => Self { network: 0.02, end_to_end: 0.05, generated: false },
             ComputeDtype::F32 => Self { network: 1e-3, end_to_end: 0.03, generated: true },
         }

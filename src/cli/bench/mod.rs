@@ -3,6 +3,7 @@
 mod attention;
 mod decode;
 mod niah;
+mod prefill;
 mod questions;
 mod scenes;
 mod world;
@@ -22,8 +23,10 @@ pub(super) struct Args {
 enum What {
     /// Frames out of a file, as RGB
     Decode(decode::Args),
-    /// Dense causal attention at the head shapes of real models
+    /// Causal attention, dense and sparse, at the head shapes of real models
     Attention(attention::Args),
+    /// A whole prompt through a language model, dense and sparse
+    Prefill(prefill::Args),
     /// The scenes of a file
     Scenes(scenes::Args),
     /// Questions with expected answers, from a JSON file beside its clips
@@ -41,6 +44,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Attention(args) => attention::run(args, &context),
         What::Scenes(args) => scenes::run(args, &context),
         What::Questions(args) => questions::run(args, &context, &cancel),
+        What::Prefill(args) => prefill::run(args, &context),
         What::Niah(args) => niah::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
     })
