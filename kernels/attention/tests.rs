@@ -276,7 +276,8 @@ fn near_all(got: &[f32], want: &[f32]) {
 fn log_sums_tell_how_much_mass_was_kept() {
     let shape = Shape { heads: 2, kv_heads: 1, rows: 130, keys: 150, dim: 16 };
     let case = Case::new(shape, 2.0, 0, false, 43);
-    let dense = run(Level::detected().min(Level::Avx512), case.inputs(), &Program::of(Mask::Causal { first: 20 }, shape));
+    let dense =
+        run(Level::detected().min(Level::Avx512), case.inputs(), &Program::of(Mask::Causal { first: 20 }, shape));
     let kept = patchwork(shape, 20, 4, 10, 9, &[5, 30]);
     let kept = run(Level::detected().min(Level::Avx512), case.inputs(), &kept);
     for (row, position) in [(0, 20), (77, 97), (129, 149)] {

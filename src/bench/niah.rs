@@ -118,7 +118,8 @@ pub fn niah(
             }
             let mean = |seconds: f64| seconds / bench.haystacks.max(1) as f64;
             let (prefill, seconds) = (mean(prefill), mean(seconds));
-            let cell = NiahCell { minutes, depth, found: Share::new(hits, of), prompt_tokens, prefill, density, seconds };
+            let cell =
+                NiahCell { minutes, depth, found: Share::new(hits, of), prompt_tokens, prefill, density, seconds };
             done(&cell);
             cells.push(cell);
         }

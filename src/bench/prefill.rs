@@ -6,7 +6,8 @@ use super::attention::frames;
 use crate::prefill::{Heads, Ledger, Sparse, Spent};
 use candle_core::{Device, Tensor};
 use longsight_models::{
-    Attention, Dense, FrameRef, GrowingCache, KvCache, Medium, ModelError, PatchTime, Sequence, TimeBase, Timestamp, VisualTokens, Vlm, Want,
+    Attention, Dense, FrameRef, GrowingCache, KvCache, Medium, ModelError, PatchTime, Sequence, TimeBase, Timestamp,
+    VisualTokens, Vlm, Want,
 };
 use serde::Serialize;
 use std::time::Instant;
@@ -70,7 +71,12 @@ impl PrefillPrompt {
     ///
     /// # Errors
     /// When the model fails.
-    pub fn run(&self, model: &dyn Vlm, heads: Option<&Heads>, chunk: usize) -> Result<(f64, Spent, usize, Vec<f32>), ModelError> {
+    pub fn run(
+        &self,
+        model: &dyn Vlm,
+        heads: Option<&Heads>,
+        chunk: usize,
+    ) -> Result<(f64, Spent, usize, Vec<f32>), ModelError> {
         let ledger = Ledger::default();
         let mut attention: Box<dyn Attention> = match heads {
             Some(heads) => Box::new(Sparse::new(heads.clone(), ledger.clone())),
@@ -110,7 +116,9 @@ pub fn prefill(
     let (mut timed, mut dense): (Vec<_>, Option<Vec<f32>>) = (Vec::new(), None);
     for &(name, heads, chunk) in kinds {
         let outcomes = (0..runs.max(1)).map(|_| prompt.run(model, heads, chunk)).collect::<Result<Vec<_>, _>>()?;
-        let Some((seconds, spent, kv_bytes, scores)) = outcomes.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+        let Some((seconds, spent, kv_bytes, scores)) = outcomes.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else {
+            continue;
+        };
         timed.push(PrefillTimed {
             prefill: name,
             tokens,

@@ -120,7 +120,8 @@ pub fn world(
         encode(&script, &path, &EncodeOptions { preset: "veryfast".to_owned(), ..EncodeOptions::default() })?;
         let asked = questions::ask(&script, bench.questions);
         let seeing = outcomes(model, &path, &asked, &bench.options, false, cancel)?;
-        let blind = if bench.blind { outcomes(model, &path, &asked, &bench.options, true, cancel)? } else { Vec::new() };
+        let blind =
+            if bench.blind { outcomes(model, &path, &asked, &bench.options, true, cancel)? } else { Vec::new() };
         std::fs::remove_file(&path)?;
         Ok((seeing, blind))
     };

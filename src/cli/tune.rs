@@ -71,7 +71,8 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         on(path, path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), &mut trial)?;
     }
     if args.videos.is_empty() {
-        let failed = |error: &dyn std::fmt::Display| Failure::new(Kind::Internal, format!("cannot generate a video: {error}"));
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(Kind::Internal, format!("cannot generate a video: {error}"));
         let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
         let path = folder.path().join("haystack.mp4");
         for seed in SEED..SEED + args.generate {
@@ -81,10 +82,13 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         }
     }
     if trial.prompts() == 0 {
-        return Err(Failure::new(Kind::Input, format!("no prompt was long enough to try patterns on: {tokens} tokens"))
-            .hint("give longer videos, or look at more of them with --max-frames"));
+        return Err(Failure::new(
+            Kind::Input,
+            format!("no prompt was long enough to try patterns on: {tokens} tokens"),
+        )
+        .hint("give longer videos, or look at more of them with --max-frames"));
     }
-    let layers = trial.best(args.density);
+    let layers = trial.best(args.density, model.vlm().card().layers);
     let file = PatternFile { schema: SCHEMA.to_owned(), tokens, videos: names, layers };
     let folder = match &args.out {
         Some(folder) => folder.clone(),
@@ -127,7 +131,8 @@ fn print(file: &PatternFile) {
         }
     }
     let all: Vec<&TunedHead> = file.layers.iter().flatten().collect();
-    let mean = |figure: fn(&TunedHead) -> f64| all.iter().map(|head| figure(head)).sum::<f64>() / all.len().max(1) as f64;
+    let mean =
+        |figure: fn(&TunedHead) -> f64| all.iter().map(|head| figure(head)).sum::<f64>() / all.len().max(1) as f64;
     output::text(&format!(
         "{} heads at {} tokens: mean recall {:.4}, density {:.4}, error {:.4}",
         all.len(),

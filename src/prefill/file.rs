@@ -90,7 +90,12 @@ impl PatternFile {
         };
         let fits = file.layers.len() == layers && file.layers.iter().all(|of| of.len() == heads);
         if file.schema != SCHEMA || !fits {
-            let found = format!("{} and {} layers of {:?} heads", file.schema, file.layers.len(), file.layers.first().map(Vec::len));
+            let found = format!(
+                "{} and {} layers of {:?} heads",
+                file.schema,
+                file.layers.len(),
+                file.layers.first().map(Vec::len)
+            );
             let expected = format!("{SCHEMA} and {layers} layers of {heads} heads");
             return Err(PatternFileError::Other { path, found, expected });
         }
@@ -130,8 +135,13 @@ mod tests {
 
     fn file(layers: usize, heads: usize) -> PatternFile {
         let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 1, slash: true, local: 64 };
-        let tuned =
-            TunedHead { pattern: Pattern::Grid(grid), boundary: Boundary::Query, recall: 0.99, density: 0.05, error: 0.01 };
+        let tuned = TunedHead {
+            pattern: Pattern::Grid(grid),
+            boundary: Boundary::Query,
+            recall: 0.99,
+            density: 0.05,
+            error: 0.01,
+        };
         let layers = vec![vec![tuned; heads]; layers];
         PatternFile { schema: SCHEMA.to_owned(), tokens: 4096, videos: vec!["a".to_owned()], layers }
     }

@@ -53,12 +53,7 @@ impl Grid {
             let strides = if self.vertical > 0 { strides } else { Vec::new() };
             return LineChoice { strides, row_strides: rows, ..own };
         }
-        LineChoice {
-            slots: self.slots(estimate),
-            rows: self.rows(estimate),
-            own_slot: self.slash,
-            ..own
-        }
+        LineChoice { slots: self.slots(estimate), rows: self.rows(estimate), own_slot: self.slash, ..own }
     }
 
     /// The slots with the most mass in all frames together.

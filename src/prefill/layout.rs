@@ -99,14 +99,14 @@ impl Layout {
         let token = |frame: &Frame| match slot {
             Slot::Cell(cell) => {
                 let (row, column) = (cell as usize / self.columns, cell as usize % self.columns);
-                let rank =
-                    row * frame.rows / self.rows * frame.columns + column * frame.columns / self.columns;
+                let rank = row * frame.rows / self.rows * frame.columns + column * frame.columns / self.columns;
                 Some(frame.tokens.start + rank)
             }
             Slot::After => Some(frame.tokens.end),
             Slot::Before(back) => frame.tokens.start.checked_sub(back as usize),
         };
-        let standing = |&token: &usize| token < end && (matches!(slot, Slot::Cell(_)) || self.slot(token) == Some(slot));
+        let standing =
+            |&token: &usize| token < end && (matches!(slot, Slot::Cell(_)) || self.slot(token) == Some(slot));
         self.frames[..until].iter().filter_map(token).filter(standing).collect()
     }
 

@@ -124,7 +124,11 @@ enum Class {
 impl Class {
     /// Those of a head. Blocks are for tiles of neighbouring rows, whatever they are.
     fn of(head: &HeadPattern) -> &'static [Self] {
-        if head.boundary == Boundary::None || head.pattern.is_blocks() { &[Self::All] } else { &[Self::Visual, Self::Text] }
+        if head.boundary == Boundary::None || head.pattern.is_blocks() {
+            &[Self::All]
+        } else {
+            &[Self::Visual, Self::Text]
+        }
     }
 
     fn holds(self, layout: &Layout, token: usize) -> bool {
@@ -167,9 +171,8 @@ impl Sparse {
             // The same prompt, not much longer; a shorter one is another.
             call.first >= *keys && shape.keys - keys <= keys / GROWTH
         });
-        let rows_of = |class: Class| -> Vec<usize> {
-            (0..until).filter(|row| class.holds(layout, call.first + row)).collect()
-        };
+        let rows_of =
+            |class: Class| -> Vec<usize> { (0..until).filter(|row| class.holds(layout, call.first + row)).collect() };
         let classes = [Class::All, Class::Visual, Class::Text].map(|class| (class, rows_of(class)));
         let rows_of = |class: Class| &classes[class as usize].1;
         let lasting = known.map(|(_, choices)| choices.clone());
@@ -216,7 +219,11 @@ impl Attention for Sparse {
         let layout = layout_of(&mut self.layout, &call);
         let mut program = kept::program(shape, call.first, &heads, layout);
         let limit = dense / shape.heads as f64 * WORTH;
-        let dear: Vec<usize> = (0..shape.heads).zip(program.scores(shape)).filter(|&(_, cost)| cost as f64 > limit).map(|(head, _)| head).collect();
+        let dear: Vec<usize> = (0..shape.heads)
+            .zip(program.scores(shape))
+            .filter(|&(_, cost)| cost as f64 > limit)
+            .map(|(head, _)| head)
+            .collect();
         if !dear.is_empty() {
             dear.iter().for_each(|&head| heads[head] = vec![Part { rows: None, kept: kept::Kept::All }]);
             program = kept::program(shape, call.first, &heads, layout);

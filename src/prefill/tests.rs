@@ -40,7 +40,12 @@ impl Case {
             let data: Vec<f32> = (0..heads * len * DIM).map(|_| next()).collect();
             Tensor::from_vec(data, (heads, len, DIM), &Device::Cpu).unwrap()
         };
-        Self { queries: tensor(HEADS, seed + 1), keys: tensor(KV_HEADS, seed + 2), values: tensor(KV_HEADS, seed + 3), sequence }
+        Self {
+            queries: tensor(HEADS, seed + 1),
+            keys: tensor(KV_HEADS, seed + 2),
+            values: tensor(KV_HEADS, seed + 3),
+            sequence,
+        }
     }
 
     /// The call for rows `first..end`.
@@ -61,9 +66,9 @@ impl Case {
     /// All rows in chunks, by `attention`.
     fn run(&self, attention: &mut dyn Attention, chunk: usize) -> Vec<f32> {
         let len = self.sequence.len();
-        let chunks = (0..len).step_by(chunk).map(|first| {
-            self.call(first, len.min(first + chunk), |call| attention.attend(call).unwrap())
-        });
+        let chunks = (0..len)
+            .step_by(chunk)
+            .map(|first| self.call(first, len.min(first + chunk), |call| attention.attend(call).unwrap()));
         let all = Tensor::cat(&chunks.collect::<Vec<_>>(), 1).unwrap();
         all.flatten_all().unwrap().to_vec1().unwrap()
     }
@@ -115,7 +120,9 @@ fn thin() -> Vec<HeadPattern> {
         Pattern::QueryAware(QueryAware { keep: 0.5, divergence: 0.5 }),
     ]
     .into_iter()
-    .flat_map(|pattern| [Boundary::None, Boundary::Query, Boundary::Both].map(|boundary| HeadPattern { pattern, boundary }))
+    .flat_map(|pattern| {
+        [Boundary::None, Boundary::Query, Boundary::Both].map(|boundary| HeadPattern { pattern, boundary })
+    })
     .collect()
 }
 
@@ -147,7 +154,13 @@ fn program(case: &Case, pattern: HeadPattern, first: usize, end: usize) -> (Prog
 /// `[heads][rows][dim]` data as the kernel reads it.
 fn inputs<'a>(data: &'a [Vec<f32>; 3], shape: Shape) -> Inputs<'a> {
     let view = |data: &'a [f32], rows: usize| Strided { data, head: rows * DIM, row: DIM };
-    Inputs { q: view(&data[0], shape.rows), k: view(&data[1], shape.keys), v: view(&data[2], shape.keys), shape, scale: 0.25 }
+    Inputs {
+        q: view(&data[0], shape.rows),
+        k: view(&data[1], shape.keys),
+        v: view(&data[2], shape.keys),
+        shape,
+        scale: 0.25,
+    }
 }
 
 fn data(case: &Case, first: usize, end: usize) -> [Vec<f32>; 3] {

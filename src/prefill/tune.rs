@@ -71,10 +71,12 @@ impl Trial {
     }
 
     /// For each layer and head the candidate that costs least in error and price, at the price at which the mean density of all heads is
-    /// no more than `budget`.
+    /// no more than `budget`. Of the last of the model's `layers` no row but the prompt's last is wanted, so it has no attention to save.
     #[must_use]
-    pub fn best(&self, budget: f64) -> Vec<Vec<TunedHead>> {
-        let at = |price: f64| -> Vec<Vec<TunedHead>> { self.tried.iter().map(|layer| self.of_layer(layer, price)).collect() };
+    pub fn best(&self, budget: f64, layers: usize) -> Vec<Vec<TunedHead>> {
+        let at = |price: f64| -> Vec<Vec<TunedHead>> {
+            self.tried.iter().map(|layer| self.of_layer(layer, price)).collect()
+        };
         let density = |heads: &[Vec<TunedHead>]| {
             let all: Vec<f64> = heads.iter().flatten().map(|head| head.density).collect();
             all.iter().sum::<f64>() / all.len().max(1) as f64
@@ -88,7 +90,12 @@ impl Trial {
                 dear = price;
             }
         }
-        at(dear)
+        let mut heads = at(dear);
+        let spared =
+            TunedHead { pattern: Pattern::Dense, boundary: Boundary::None, recall: 1.0, density: 0.0, error: 0.0 };
+        let width = heads.first().map_or(0, Vec::len);
+        heads.resize(layers, vec![spared; width]);
+        heads
     }
 
     fn of_layer(&self, layer: &[Vec<Tried>], price: f64) -> Vec<TunedHead> {
@@ -129,7 +136,8 @@ impl Trial {
             for (head, (got, want)) in of_heads(&out)?.iter().zip(&want).enumerate() {
                 let rows = head * shape.rows..(head + 1) * shape.rows;
                 let kept = attended.lse[rows.clone()].iter().zip(&whole.lse[rows]);
-                tried[head].recall += kept.map(|(kept, all)| f64::from((kept - all).exp())).sum::<f64>() / shape.rows as f64;
+                tried[head].recall +=
+                    kept.map(|(kept, all)| f64::from((kept - all).exp())).sum::<f64>() / shape.rows as f64;
                 tried[head].density += costs[head] as f64 / scores;
                 let difference: f64 = got.iter().zip(want).map(|(got, want)| f64::from(got - want).powi(2)).sum();
                 let norm: f64 = want.iter().map(|&want| f64::from(want).powi(2)).sum();
@@ -169,7 +177,7 @@ mod tests {
             vec![tried(0.9, 0.01), tried(0.002, 0.01)],
         ]];
         trial.prompts = 1;
-        let names = |budget| -> Vec<f64> { trial.best(budget)[0].iter().map(|head| head.density).collect() };
+        let names = |budget| -> Vec<f64> { trial.best(budget, 1)[0].iter().map(|head| head.density).collect() };
         assert_eq!(names(0.6), [1.0, 0.01]);
         assert_eq!(names(0.1), [0.1, 0.01]);
         assert_eq!(names(0.01), [0.01, 0.01]);

@@ -19,5 +19,5 @@ pub use ask::{Job, Question, RunError, ask};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
 pub use model::{LoadError, Model};
-pub use tune::tune;
 pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
+pub use tune::tune;

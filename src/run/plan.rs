@@ -2,7 +2,7 @@
 
 use crate::decode::{Sampling, VideoInfo};
 use crate::generate;
-use crate::prefill::{Heads, PatternFile, Pattern};
+use crate::prefill::{Heads, Pattern, PatternFile};
 use crate::recipe::{Options, PrefillMode};
 use longsight_models::{Card, Size, Span, Vlm};
 use schemars::JsonSchema;
@@ -191,7 +191,12 @@ impl Plan {
             },
             vision,
             compress: CompressPlan::None,
-            prefill: prefill(options, card, patterns, vision.tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS),
+            prefill: prefill(
+                options,
+                card,
+                patterns,
+                vision.tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS,
+            ),
             generate: GeneratePlan {
                 max_new_tokens: new_tokens,
                 temperature: options.generate.temperature.unwrap_or(0.0),
@@ -203,7 +208,9 @@ impl Plan {
         };
         let mut warnings = plan.warnings(options, card, all);
         if plan.prefill.mode == PrefillMode::Sparse && patterns.is_none() && options.prefill.pattern.is_none() {
-            warnings.push("the model has no pattern file: every head is vertical-slash; `longsight tune` finds better".to_owned());
+            warnings.push(
+                "the model has no pattern file: every head is vertical-slash; `longsight tune` finds better".to_owned(),
+            );
         }
         Ok((plan, warnings))
     }

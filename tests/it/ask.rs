@@ -131,6 +131,32 @@ fn flags_win_over_the_pipeline_file_and_are_echoed() {
 }
 
 #[test]
+fn a_sparse_prefill_says_what_it_left_and_answers_alike_where_it_leaves_little() {
+    let (folder, path) = clip(30.0);
+    let generous = folder.path().join("generous.toml");
+    let pattern = "pattern = { kind = \"vertical-slash\", vertical = 5000, slash = 64, local = 512 }";
+    std::fs::write(&generous, format!("[prefill]\nmode = \"sparse\"\nchunk = 256\n{pattern}\n")).unwrap();
+    let question = "Is there a star in the video?";
+    let dense = &answers(&ask(&path, &[question, "--prefill", "dense", "--json"]))[0];
+    assert_eq!(
+        (&dense["plan"]["prefill"]["mode"], &dense["plan"]["prefill"]["density"]),
+        (&"dense".into(), &Value::Null)
+    );
+    let sparse = &answers(&ask(&path, &[question, "--pipeline", generous.to_str().unwrap(), "--json"]))[0];
+    assert_eq!(sparse["answer"], dense["answer"]);
+    let plan = &sparse["plan"]["prefill"];
+    assert_eq!(
+        (&plan["mode"], &plan["patterns"]["vertical-slash"], &plan["chunk"]),
+        (&"sparse".into(), &24.into(), &256.into())
+    );
+    assert!((0.1..=1.3).contains(&plan["density"].as_f64().unwrap()), "{plan}");
+    let mistaken = folder.path().join("mistaken.toml");
+    std::fs::write(&mistaken, "[prefill]\npattern = { kind = \"gird\" }\n").unwrap();
+    let refused = error(&ask(&path, &[question, "--pipeline", mistaken.to_str().unwrap(), "--json"]), 2);
+    assert!(refused.to_string().contains("gird"), "{refused}");
+}
+
+#[test]
 fn a_coarse_look_is_told() {
     let (_folder, path) = clip(30.0);
     let answer = &answers(&ask(&path, &["What is shown?", "--max-tokens", "30", "--json"]))[0];

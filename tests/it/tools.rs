@@ -27,14 +27,62 @@ fn scenes_are_timed_after_they_were_checked() {
 }
 
 #[test]
-fn attention_is_timed_in_both_precisions() {
+fn attention_is_timed_in_both_precisions_and_by_every_pattern() {
     let arguments =
-        ["bench", "attention", "--json", "--runs", "1", "--heads", "longsight-tiny", "--tokens", "100", "130"];
-    let timed = report(&arguments);
-    let rows: Vec<_> =
-        timed["timed"].as_array().unwrap().iter().map(|row| (&row["tokens"], &row["precision"])).collect();
-    assert_eq!(serde_json::json!(rows), serde_json::json!([[100, "f32"], [100, "bf16"], [130, "f32"], [130, "bf16"]]));
+        ["bench", "attention", "--json", "--runs", "1", "--heads", "longsight-tiny", "--tokens", "400", "500"];
+    let timed = report(&[&arguments[..], &["--attention", "dense", "grid", "--dense-to", "450"]].concat());
+    let rows: Vec<_> = timed["timed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| [&row["tokens"], &row["attention"], &row["precision"]])
+        .collect();
+    let expected = serde_json::json!([
+        [400, "dense", "f32"],
+        [400, "grid", "f32"],
+        [400, "dense", "bf16"],
+        [400, "grid", "bf16"],
+        [500, "grid", "f32"],
+        [500, "grid", "bf16"],
+    ]);
+    assert_eq!(serde_json::json!(rows), expected);
+    let every =
+        report(&["bench", "attention", "--json", "--runs", "1", "--heads", "longsight-tiny", "--tokens", "300"]);
+    assert_eq!(every["timed"].as_array().unwrap().len(), 8 + 7);
     assert_eq!(longsight(&["bench", "attention", "--heads", "nobody"]).code, Some(2));
+}
+
+#[test]
+fn a_prompt_is_prefilled_densely_and_by_patterns() {
+    let arguments = ["bench", "prefill", "--json", "--runs", "1", "--tokens", "1500", "--chunk", "512"];
+    let timed = report(&arguments);
+    let rows = timed["timed"].as_array().unwrap();
+    assert_eq!([&rows[0]["prefill"], &rows[1]["prefill"]], ["dense", "sparse"]);
+    assert_eq!(rows[0]["density"].as_f64(), Some(1.0));
+    assert!(rows[1]["density"].as_f64().unwrap() <= 1.1 && rows[1]["logits_off"].as_f64().unwrap() < 0.5, "{timed}");
+    assert!(timed["peak_bytes"].as_u64().unwrap() > timed["weight_bytes"].as_u64().unwrap());
+    assert_eq!(longsight(&["bench", "prefill", "--prefill", "thin"]).code, Some(2));
+}
+
+#[test]
+fn tuning_writes_a_pattern_for_every_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let arguments =
+        ["tune", "--json", "-q", "--generate", "1", "--minutes", "5", "--max-frames", "600", "--density", "0.3"];
+    let tuned = report(&[&arguments[..], &["--out", out]].concat());
+    let layers = tuned["layers"].as_array().unwrap();
+    let heads: Vec<&Value> = layers.iter().flat_map(|heads| heads.as_array().unwrap()).collect();
+    let mean = |figure: &str| heads.iter().map(|head| head[figure].as_f64().unwrap()).sum::<f64>() / heads.len() as f64;
+    // The last layer's rows before the question are never attended from.
+    assert_eq!((layers.len(), heads.len()), (6, 24));
+    assert!(mean("density") <= 0.3 && mean("recall") > 0.1, "{tuned}");
+    let written = std::fs::read_to_string(folder.path().join("prefill_patterns.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), tuned);
+    // A minute has too few tokens.
+    let short = longsight(&["tune", "-q", "--generate", "1", "--minutes", "1", "--out", out]);
+    assert_eq!(short.code, Some(3), "{}", short.stderr);
+    assert_eq!(longsight(&["tune", "--density", "2"]).code, Some(2));
 }
 
 #[test]
@@ -74,7 +122,7 @@ fn completions_and_manual_pages_know_every_command() {
     assert_eq!(longsight(&["man", "--out", out.to_str().unwrap()]).code, Some(0));
     let script = longsight(&["completions", "bash"]);
     assert_eq!(script.code, Some(0), "{}", script.stderr);
-    for command in ["ask", "scenes", "frames", "bench", "model", "doctor"] {
+    for command in ["ask", "scenes", "frames", "bench", "tune", "model", "doctor"] {
         assert!(script.stdout.contains(&format!("longsight,{command})")), "{command}");
         assert!(out.join(format!("longsight-{command}.1")).is_file(), "{command}");
     }

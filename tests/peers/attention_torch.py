@@ -37,7 +37,7 @@ def main():
     args = parser.parse_args()
     ours, torchs = {}, {}
     for _ in range(args.runs):
-        command = [args.longsight, "bench", "attention", "--json", "--runs", "1", "--heads", *args.heads, "--tokens", *map(str, args.tokens)]
+        command = [args.longsight, "bench", "attention", "--json", "--attention", "dense", "--runs", "1", "--heads", *args.heads, "--tokens", *map(str, args.tokens)]
         for timed in json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["timed"]:
             key = timed["heads"], timed["tokens"], timed["precision"]
             ours[key] = min(timed["seconds"], ours.get(key, float("inf")))

@@ -4,7 +4,7 @@ use super::super::ask::ModelArgs;
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, model_dir, output};
 use crate::bench::{PrefillTimed, prefill};
-use crate::prefill::{Heads, PatternFile, Pattern};
+use crate::prefill::{Heads, Pattern, PatternFile};
 use longsight_models::{Checkpoint, ModelError, Vlm, family_of};
 use serde::Serialize;
 
@@ -50,7 +50,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     };
     let model = load().map_err(|error| Failure::new(Kind::Model, error))?;
     let card = model.card();
-    let file = PatternFile::beside(&folder, card.layers, card.heads).map_err(|error| Failure::new(Kind::Model, error))?;
+    let file =
+        PatternFile::beside(&folder, card.layers, card.heads).map_err(|error| Failure::new(Kind::Model, error))?;
     let heads = file.map_or_else(|| Heads::all(Pattern::SAFE.into()), |file| file.heads());
     let chunk = args.chunk as usize;
     let kinds: Vec<(&'static str, Option<&Heads>, usize)> = [("dense", None), ("sparse", Some(&heads))]
