@@ -51,7 +51,7 @@ class Packer:
     def prefix(self, times, leaps):
         """Ids and positions of the clip, where the question's positions start, and where each pair's ids begin and end.
 
-        Before pair n the positions leap by `leaps[n]`, as if that much had been seen in between."""
+        Before pair n, and before the question, the positions leap by `leaps[n]`, as if that much had been seen in between."""
         ids, pos, ranges = list(self.head), [], []
         pos += [(i, i, i) for i in range(len(ids))]
         at = len(ids)
@@ -69,7 +69,7 @@ class Packer:
             pos.append((at,) * 3)
             at += 1
             ranges.append((begin, len(ids)))
-        return ids, pos, at, ranges
+        return ids, pos, at + leaps.get(len(times), 0), ranges
 
     def looked_up(self, q, say):
         """(index of the answer's token, head, from, to): where the answer is read off, in seconds. Head 0 looks for the pair in which
@@ -163,11 +163,11 @@ def afar(rng, pairs):
     and distances of an hour are met without the tokens of an hour (positions skipped as in PoSE, Zhu et al. 2023)."""
     shift = round(2 * LATEST ** rng.random()) / 2 if rng.random() < 0.5 else 0.0
     leaps = {}
-    if rng.random() < 0.4:
-        left = int(FARTHEST ** rng.uniform(0.4, 1.0))
+    if rng.random() < 0.6:
+        left = int(FARTHEST ** rng.uniform(0.5, 1.0))
         for _ in range(rng.randint(1, 3)):
             leap = rng.randint(0, left)
-            leaps[rng.randint(0, pairs - 1)] = leap
+            leaps[rng.randint(0, pairs)] = leap
             left -= leap
     return shift, leaps
 
