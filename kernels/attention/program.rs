@@ -81,6 +81,8 @@ impl Positions {
     pub fn below(&self, position: usize) -> usize {
         match self {
             Self::All(count) => position.min(*count),
+            // A stretch is the common case, and a division for every row of every tile would show.
+            Self::Strided { first, step: 1, count } => position.saturating_sub(*first).min(*count),
             Self::Strided { first, step, count } => position.saturating_sub(*first).div_ceil(*step).min(*count),
             Self::List(list) => list.partition_point(|&member| member < position),
         }

@@ -35,6 +35,8 @@ pub struct PrefillTimed {
     pub tokens_per_s: f64,
     /// Seconds of it in attention; `None` for dense attention, which is not measured apart
     pub attention_s: Option<f64>,
+    /// Seconds of that in estimating and writing programs
+    pub index_s: Option<f64>,
     /// Share of dense attention's scores that was computed
     pub density: f64,
     /// Bytes of keys and values
@@ -127,6 +129,7 @@ pub fn prefill(
             seconds: *seconds,
             tokens_per_s: tokens as f64 / seconds,
             attention_s: heads.map(|_| spent.total_s),
+            index_s: heads.map(|_| spent.index_s),
             density: spent.density(),
             kv_bytes: *kv_bytes,
             logits_off: dense.as_ref().map(|dense| distance(scores, dense)),

@@ -109,9 +109,20 @@ pub struct Sparse {
     heads: Heads,
     ledger: Ledger,
     layout: Option<(usize, Layout)>,
-    /// By layer: the keys there were when its lines were estimated, and by head and class of rows what was chosen
-    chosen: BTreeMap<usize, (usize, Vec<Vec<(Class, Choice)>>)>,
+    /// By layer
+    chosen: BTreeMap<usize, Chosen>,
 }
+
+/// What a layer's heads chose.
+#[derive(Debug)]
+struct Chosen {
+    /// How many keys there were then
+    keys: usize,
+    heads: Vec<HeadChoice>,
+}
+
+/// What a head chose for each class of its rows.
+type HeadChoice = Vec<(Class, Choice)>;
 
 /// Which rows of a call are kept alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +178,7 @@ impl Sparse {
         let layout = layout_of(&mut self.layout, call);
         let patterns: Vec<HeadPattern> = (0..shape.heads).map(|head| self.heads.of(call.layer, head)).collect();
         let until = question(layout, call).saturating_sub(call.first).min(shape.rows);
-        let known = self.chosen.get(&call.layer).filter(|(keys, _)| {
+        let known = self.chosen.get(&call.layer).filter(|Chosen { keys, .. }| {
             // The same prompt, not much longer; a shorter one is another.
             call.first >= *keys && shape.keys - keys <= keys / GROWTH
         });
@@ -175,12 +186,12 @@ impl Sparse {
             |class: Class| -> Vec<usize> { (0..until).filter(|row| class.holds(layout, call.first + row)).collect() };
         let classes = [Class::All, Class::Visual, Class::Text].map(|class| (class, rows_of(class)));
         let rows_of = |class: Class| &classes[class as usize].1;
-        let lasting = known.map(|(_, choices)| choices.clone());
+        let lasting = known.map(|known| known.heads.clone());
         let choices = match lasting {
             Some(choices) => renewed(&patterns, choices, call, layout)?,
             None => {
                 let choices = chosen(&patterns, call, layout, until)?;
-                self.chosen.insert(call.layer, (shape.keys, choices.clone()));
+                self.chosen.insert(call.layer, Chosen { keys: shape.keys, heads: choices.clone() });
                 choices
             }
         };
@@ -258,7 +269,7 @@ fn chosen(
     call: &Call<'_>,
     layout: &Layout,
     until: usize,
-) -> Result<Vec<Vec<(Class, Choice)>>, ModelError> {
+) -> Result<Vec<HeadChoice>, ModelError> {
     let near: Vec<usize> = patterns.iter().map(|head| head.pattern.window().saturating_sub(1)).collect();
     let mut probes: BTreeMap<Class, (Vec<usize>, Vec<Mass>)> = BTreeMap::new();
     let mut choices = Vec::with_capacity(patterns.len());
@@ -305,10 +316,10 @@ fn by_keys(pattern: Pattern, boundary: Boundary, estimate: Estimate<'_>) -> Resu
 /// Lines hold for the rows to come; blocks were for the rows of their call.
 fn renewed(
     patterns: &[HeadPattern],
-    mut choices: Vec<Vec<(Class, Choice)>>,
+    mut choices: Vec<HeadChoice>,
     call: &Call<'_>,
     layout: &Layout,
-) -> Result<Vec<Vec<(Class, Choice)>>, ModelError> {
+) -> Result<Vec<HeadChoice>, ModelError> {
     let passing = |own: &[(Class, Choice)]| own.iter().any(|(_, choice)| matches!(choice, Choice::Blocks(_)));
     if choices.iter().any(|own| passing(own)) {
         let anew = chosen(patterns, call, layout, call.shape()?.rows)?;

@@ -61,8 +61,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         .collect();
     let mut show = |timed: &PrefillTimed| {
         if !context.json {
-            let PrefillTimed { prefill, tokens, seconds, tokens_per_s, density, logits_off, attention_s, .. } = timed;
-            let attention = attention_s.map_or_else(String::new, |seconds| format!("  attention {seconds:.3} s"));
+            let PrefillTimed { prefill, tokens, seconds, tokens_per_s, density, logits_off, .. } = timed;
+            let attention = timed.attention_s.zip(timed.index_s).map_or_else(String::new, |(attention, index)| {
+                format!("  attention {attention:.3} s (index {index:.3})")
+            });
             let off = logits_off.map_or_else(String::new, |off| format!("  scores off by {off:.4}"));
             output::text(&format!(
                 "{tokens:>7} tokens  {prefill:>6}  {seconds:>9.3} s  {tokens_per_s:>8.0} tokens/s  density {density:.4}{attention}{off}"
