@@ -59,18 +59,14 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
             let panels = keys.chunks_mut(key_tile / (KEYS / PANEL));
             for (panel, panel_keys) in panels.enumerate() {
                 for at in 0..PANEL.min(positions.len().saturating_sub(tile * KEYS + panel * PANEL)) {
-                    let row = k.row(head, positions.at(tile * KEYS + panel * PANEL + at), dim);
-                    for (d, &x) in row.iter().enumerate() {
-                        panel_keys[(d / L::STEP * PANEL + at) * L::STEP + d % L::STEP] = L::elem(x.to_f32());
-                    }
+                    each(k, head, positions, tile * KEYS + panel * PANEL + at, dim, |d, x| {
+                        panel_keys[(d / L::STEP * PANEL + at) * L::STEP + d % L::STEP] = L::elem(x);
+                    });
                 }
             }
             for at in 0..KEYS.min(positions.len() - tile * KEYS) {
-                let row = v.row(head, positions.at(tile * KEYS + at), dim);
                 let to = &mut values[at / L::STEP * width.cols * L::STEP + at % L::STEP..];
-                for (d, &x) in row.iter().enumerate() {
-                    to[d * L::STEP] = L::elem(x.to_f32());
-                }
+                each(v, head, positions, tile * KEYS + at, dim, |d, x| to[d * L::STEP] = L::elem(x));
             }
         });
         packed
@@ -87,4 +83,34 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
         let len = self.width.cols * KEYS;
         &self.values[tile * len..(tile + 1) * len]
     }
+}
+
+/// Calls `put(d, x)` for every element of a member: of its row, or of the mean of its group's rows.
+#[inline(always)]
+fn each<T: Element>(
+    x: Strided<T>,
+    head: usize,
+    positions: &Positions,
+    member: usize,
+    dim: usize,
+    mut put: impl FnMut(usize, f32),
+) {
+    if let Positions::Means(groups) = positions {
+        mean(x, head, &groups[member], dim).into_iter().enumerate().for_each(|(d, x)| put(d, x));
+        return;
+    }
+    for (d, x) in x.row(head, positions.at(member), dim).iter().enumerate() {
+        put(d, x.to_f32());
+    }
+}
+
+/// The mean of some rows.
+pub(super) fn mean<T: Element>(x: Strided<T>, head: usize, rows: &[usize], dim: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; dim];
+    for &row in rows {
+        sum.iter_mut().zip(x.row(head, row, dim)).for_each(|(sum, x)| *sum += x.to_f32());
+    }
+    let share = 1.0 / rows.len() as f32;
+    sum.iter_mut().for_each(|sum| *sum *= share);
+    sum
 }

@@ -35,6 +35,9 @@ pub enum Positions {
     },
     /// As listed
     List(Vec<usize>),
+    /// Groups of keys, about equally many in each, that are met as one: the mean of their keys and of their values, with the weight of
+    /// all of them. A group stands at its last key, by which groups ascend. For keys only, not for rows
+    Means(Vec<Vec<usize>>),
 }
 
 impl Positions {
@@ -44,6 +47,7 @@ impl Positions {
         match self {
             Self::All(count) | Self::Strided { count, .. } => *count,
             Self::List(list) => list.len(),
+            Self::Means(groups) => groups.len(),
         }
     }
 
@@ -63,6 +67,18 @@ impl Positions {
             Self::All(_) => index,
             Self::Strided { first, step, .. } => first + index * step,
             Self::List(list) => list[index],
+            Self::Means(groups) => groups[index].last().copied().unwrap_or(0),
+        }
+    }
+
+    /// The logarithm of how many keys a member stands for.
+    #[must_use]
+    pub fn log_weight(&self) -> f32 {
+        match self {
+            Self::Means(groups) if !groups.is_empty() => {
+                (groups.iter().map(Vec::len).sum::<usize>() as f32 / groups.len() as f32).ln()
+            }
+            _ => 0.0,
         }
     }
 
@@ -72,6 +88,10 @@ impl Positions {
             Self::List(list) => list.windows(2).all(|pair| pair[0] < pair[1]),
             Self::Strided { step, .. } => *step > 0,
             Self::All(_) => true,
+            Self::Means(groups) => {
+                let inside = |group: &Vec<usize>| !group.is_empty() && group.is_sorted();
+                groups.iter().all(inside) && groups.windows(2).all(|pair| pair[0].last() <= pair[1].last())
+            }
         };
         ascend && (self.is_empty() || self.at(self.len() - 1) < end)
     }
@@ -85,6 +105,7 @@ impl Positions {
             Self::Strided { first, step: 1, count } => position.saturating_sub(*first).min(*count),
             Self::Strided { first, step, count } => position.saturating_sub(*first).div_ceil(*step).min(*count),
             Self::List(list) => list.partition_point(|&member| member < position),
+            Self::Means(groups) => groups.partition_point(|group| group.last().is_some_and(|&last| last < position)),
         }
     }
 }
@@ -198,6 +219,7 @@ impl Program {
         }
         for order in &self.orders {
             assert!(order.ascend_below(shape.rows), "an order of rows goes beyond {} rows", shape.rows);
+            assert!(!matches!(order, Positions::Means(_)), "rows have no mean");
         }
         let group = shape.heads / shape.kv_heads;
         for pass in &self.passes {

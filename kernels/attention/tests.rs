@@ -291,6 +291,56 @@ fn log_sums_tell_how_much_mass_was_kept() {
 }
 
 #[test]
+fn groups_are_met_as_their_means_with_the_weight_of_all() {
+    let (rows, keys, first) = (200, 500, 300);
+    let shape = Shape { heads: 4, kv_heads: 2, rows, keys, dim: 24 };
+    // Two interleaved families of groups of five, up to key 240; everything from there on one by one.
+    let mut groups: Vec<Vec<usize>> =
+        (0..24).flat_map(|block| [0, 1].map(|odd| (0..5).map(|i| block * 10 + 2 * i + odd).collect())).collect();
+    groups.sort_by_key(|group: &Vec<usize>| group.last().copied());
+    let sets = vec![vec![Positions::All(keys), Positions::Means(groups)]; 2];
+    let segments = vec![
+        Segment { set: 0, keys: 240..keys, near: Some(0), far: None },
+        Segment { set: 1, keys: 0..240, near: Some(1), far: None },
+    ];
+    let tiles = (0..shape.heads).flat_map(|head| {
+        (0..rows).step_by(TILE_ROWS).map(move |at| Tile {
+            head,
+            rows: Rows { order: 0, first: at, count: TILE_ROWS.min(rows - at) },
+            segments: 0..2,
+            fresh: true,
+        })
+    });
+    let orders = vec![Positions::All(rows)];
+    compare_program(shape, &Program { first, orders, sets, segments, passes: vec![tiles.collect()] }, 51);
+}
+
+#[test]
+fn equal_keys_lose_nothing_by_their_mean() {
+    let shape = Shape { heads: 1, kv_heads: 1, rows: 20, keys: 120, dim: 16 };
+    let mut case = Case::new(shape, 1.0, 0, false, 53);
+    for key in 0..96 {
+        let like = key / 8 * 8;
+        case.k.copy_within(like * 16..(like + 1) * 16, key * 16);
+    }
+    let groups = (0..12).map(|group| (group * 8..group * 8 + 8).collect()).collect();
+    let program = Program {
+        first: 100,
+        orders: vec![Positions::All(20)],
+        sets: vec![vec![Positions::All(120), Positions::Means(groups)]],
+        segments: vec![
+            Segment { set: 0, keys: 96..120, near: Some(0), far: None },
+            Segment { set: 1, keys: 0..96, near: Some(0), far: None },
+        ],
+        passes: vec![vec![Tile { head: 0, rows: Rows { order: 0, first: 0, count: 20 }, segments: 0..2, fresh: true }]],
+    };
+    let got = super::attend_program(case.inputs(), &program, Precision::F32);
+    let dense = super::attend_program(case.inputs(), &Program::of(Mask::Causal { first: 100 }, shape), Precision::F32);
+    near(&got.out, &dense.out, TOLERANCE, "means");
+    near(&got.lse, &dense.lse, TOLERANCE, "their log-sums");
+}
+
+#[test]
 fn rows_without_keys_are_zero() {
     let shape = Shape { heads: 1, kv_heads: 1, rows: 4, keys: 4, dim: 16 };
     let rows = Rows { order: 0, first: 0, count: 4 };

@@ -133,6 +133,7 @@ unsafe fn walk<L: Lanes>(
     if low >= high {
         return 0;
     }
+    let raised = set.positions.log_weight() * std::f32::consts::LOG2_E;
     let mut computed = 0;
     for tile in low / KEYS..high.div_ceil(KEYS) {
         let start = tile * KEYS;
@@ -161,7 +162,7 @@ unsafe fn walk<L: Lanes>(
                     let (from, until) = seen(segment, set.positions, first + rows.at(i));
                     (from.saturating_sub(start).min(count), until.saturating_sub(start).min(count))
                 };
-                weigh::<L>(scratch, i, from..until, count, width.cols, scale);
+                weigh::<L>(scratch, i, from..until, count, width.cols, (scale, raised));
             }
             product::<L, true>(
                 (rows.count, width.cols, count.div_ceil(L::STEP)),
@@ -175,7 +176,7 @@ unsafe fn walk<L: Lanes>(
     computed
 }
 
-/// Scores of row `i` become weights, 0 outside `seen`; what the row has gathered shrinks if a larger score came.
+/// Scores of row `i`, times `scale` and `raised` by as much, become weights, 0 outside `seen`; what the row has gathered shrinks if a larger score came.
 ///
 /// # Safety
 /// The processor has the instructions of `L`; `scratch` holds row `i`, and sums of `cols` columns.
@@ -186,7 +187,7 @@ unsafe fn weigh<L: Lanes>(
     seen: std::ops::Range<usize>,
     count: usize,
     cols: usize,
-    scale: f32,
+    (scale, raised): (f32, f32),
 ) {
     let scores = &mut scratch.scores[i * KEYS..(i + 1) * KEYS];
     let weights = &mut scratch.weights[i * KEYS..(i + 1) * KEYS];
@@ -209,8 +210,8 @@ unsafe fn weigh<L: Lanes>(
             top = L::max(top, L::load(at.add(j * LANES)));
         }
         let before = scratch.largest[i];
-        let largest = before.max(L::largest(top) * scale);
-        let (scale, minus) = (L::splat(scale), L::splat(-largest));
+        let largest = before.max(L::largest(top) * scale + raised);
+        let (scale, minus) = (L::splat(scale), L::splat(raised - largest));
         let mut sum = L::splat(0.0);
         for j in 0..vectors {
             let weight = L::exp2(L::fma(L::load(at.add(j * LANES)), scale, minus));
