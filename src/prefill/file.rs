@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn file(layers: usize, heads: usize) -> PatternFile {
-        let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 1, slash: true, local: 64 };
+        let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 1, slash: true, pooled: 0, local: 64 };
         let tuned = TunedHead {
             pattern: Pattern::Grid(grid),
             boundary: Boundary::Query,

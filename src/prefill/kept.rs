@@ -33,6 +33,9 @@ pub struct Lines {
     pub bands: Vec<Range<usize>>,
     /// Whether rows see their own slot in every frame before
     pub own_slot: bool,
+    /// Frames of a pool, whose slots are seen as their means behind the window, which then reaches back to where a pool begins; 0 for
+    /// none. Not together with bands or the row's own slot
+    pub pooled: usize,
 }
 
 /// Rows of a head that are kept alike.
@@ -47,7 +50,7 @@ pub struct Part {
 /// The program of heads whose rows are kept as `heads` says; the parts of a head cover its rows once.
 #[must_use]
 pub fn program(shape: Shape, first: usize, heads: &[Vec<Part>], layout: &Layout) -> Program {
-    let mut writer = Writer::new(shape, first, heads);
+    let mut writer = Writer::new(shape, first, heads, layout);
     for (head, parts) in heads.iter().enumerate() {
         for part in parts {
             let order = writer.order(part.rows.as_ref());
@@ -59,6 +62,19 @@ pub fn program(shape: Shape, first: usize, heads: &[Vec<Part>], layout: &Layout)
         }
     }
     writer.program
+}
+
+/// The first key that a row at `position` sees by itself: where its window begins, or the pool in which that is.
+fn near_from(lines: &Lines, position: usize, layout: &Layout) -> usize {
+    let start = (position + 1).saturating_sub(lines.window.max(1));
+    if lines.pooled == 0 {
+        return start;
+    }
+    let pools = layout.pools(lines.pooled);
+    let number = pools.partition_point(|pool| pool.tokens.start <= start);
+    // Behind the last pool there is none to begin at, but its end.
+    let pool = number.checked_sub(1).map(|number| &pools[number].tokens);
+    pool.map_or(0, |tokens| if start >= tokens.end { tokens.end } else { tokens.start })
 }
 
 /// Blocks of keys as stretches.
@@ -79,16 +95,16 @@ const OWN_SLOT: usize = 1;
 const NEAR: usize = 0;
 
 impl Writer {
-    fn new(shape: Shape, first: usize, heads: &[Vec<Part>]) -> Self {
+    fn new(shape: Shape, first: usize, heads: &[Vec<Part>], layout: &Layout) -> Self {
         let group = shape.heads / shape.kv_heads;
         let near = |shared: usize| {
             let parts = heads[shared * group..(shared + 1) * group].iter().flatten();
             let reach = parts.map(|part| match &part.kept {
-                Kept::Lines(lines) if lines.bands.is_empty() => lines.window,
-                _ => usize::MAX,
+                Kept::Lines(lines) if lines.bands.is_empty() => near_from(lines, first, layout),
+                _ => 0,
             });
             // Only what is needed is packed.
-            let start = (first + 1).saturating_sub(reach.max().unwrap_or(1));
+            let start = reach.min().unwrap_or(first);
             Positions::Strided { first: start, step: 1, count: shape.keys - start }
         };
         let sets = (0..shape.kv_heads).map(|shared| vec![near(shared)]).collect();
@@ -106,9 +122,16 @@ impl Writer {
     }
 
     fn set(&mut self, head: usize, keys: Vec<usize>) -> usize {
+        self.add(head, Positions::List(keys))
+    }
+
+    /// Heads that share keys share equal sets, too.
+    fn add(&mut self, head: usize, set: Positions) -> usize {
         let sets = &mut self.program.sets[head / (self.shape.heads / self.shape.kv_heads)];
-        sets.push(Positions::List(keys));
-        sets.len() - 1
+        sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+            sets.push(set);
+            sets.len() - 1
+        })
     }
 
     fn segment(&mut self, set: usize, distances: Range<usize>) {
@@ -136,6 +159,9 @@ impl Writer {
     }
 
     fn lines(&mut self, head: usize, order: usize, lines: &Lines, layout: &Layout) {
+        if lines.pooled > 0 {
+            return self.pooled(head, order, lines, layout);
+        }
         let from = self.program.segments.len();
         let window = lines.window.max(1);
         self.segment(NEAR, 0..window);
@@ -157,6 +183,32 @@ impl Writer {
         self.tiles(head, order, FIRST, from);
         if lines.own_slot {
             self.own_slots(head, order, window, &lines.columns, layout);
+        }
+    }
+
+    /// Tiles whose windows begin where a pool does, so that a key is met by itself or in a mean, and never both.
+    fn pooled(&mut self, head: usize, order: usize, lines: &Lines, layout: &Layout) {
+        let (first, end) = (self.program.first, self.shape.keys);
+        let lined = |key: &usize| lines.columns.binary_search(key).is_ok();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for pool in layout.pools(lines.pooled).iter().filter(|pool| pool.tokens.end <= end) {
+            let rest =
+                pool.groups.iter().map(|group| group.iter().copied().filter(|key| !lined(key)).collect::<Vec<_>>());
+            groups.extend(rest.filter(|group| !group.is_empty()));
+        }
+        groups.sort_by_key(|group| group.last().copied());
+        let means = self.add(head, Positions::Means(groups));
+        let columns = self.set(head, lines.columns.clone());
+        let rows = self.program.orders[order].clone();
+        for start in (0..rows.len()).step_by(TILE_ROWS) {
+            let from = self.program.segments.len();
+            let near = near_from(lines, first + rows.at(start), layout);
+            for (set, keys) in [(NEAR, near..end), (columns, 0..near), (means, 0..near)] {
+                self.program.segments.push(Segment { set, keys, near: Some(0), far: None });
+            }
+            let segments = from..self.program.segments.len();
+            let rows = Rows { order, first: start, count: TILE_ROWS.min(rows.len() - start) };
+            self.program.passes[FIRST].push(Tile { head, rows, segments, fresh: true });
         }
     }
 

@@ -5,7 +5,10 @@
 //! frame, so lines of the grid are drawn through equal slots; where every frame has as many tokens, the two are the same.
 
 use longsight_models::Sequence;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Text tokens before a frame that have slots; text before them belongs to no frame.
 const STAMP: usize = 32;
@@ -37,6 +40,17 @@ pub struct Layout {
     /// Grid of the largest frame
     rows: usize,
     columns: usize,
+    /// By frames in each, once they were asked for
+    pools: RefCell<BTreeMap<usize, Arc<Vec<Pool>>>>,
+}
+
+/// Some neighbouring frames, with their tokens by slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// From the first frame's time to the last frame's end; the next pool goes on there
+    pub tokens: Range<usize>,
+    /// The tokens of each slot, ascending; groups ascend by their last token
+    pub groups: Vec<Vec<usize>>,
 }
 
 impl Layout {
@@ -46,7 +60,7 @@ impl Layout {
         let frames: Vec<Frame> = sequence.visual().iter().flat_map(|run| frames(sequence, &run.tokens)).collect();
         let largest = frames.iter().max_by_key(|frame| frame.rows * frame.columns);
         let (rows, columns) = largest.map_or((0, 0), |frame| (frame.rows, frame.columns));
-        let mut layout = Self { slots: vec![None; sequence.len()], frames, rows, columns };
+        let mut layout = Self { slots: vec![None; sequence.len()], frames, rows, columns, ..Self::default() };
         let mut end = 0;
         for (number, frame) in layout.frames.iter().enumerate() {
             for (rank, token) in frame.tokens.clone().enumerate() {
@@ -114,9 +128,35 @@ impl Layout {
     #[must_use]
     pub fn last_frame(&self, end: usize) -> Option<Range<usize>> {
         let number = self.frames.partition_point(|frame| frame.tokens.end <= end).checked_sub(1)?;
-        let before = number.checked_sub(1).map_or(0, |before| self.frames[before].tokens.end);
-        let tokens = &self.frames[number].tokens;
-        Some(before.max(tokens.start.saturating_sub(STAMP))..tokens.end)
+        let Range { start, end } = self.frames[number].tokens;
+        Some(self.begin(number).max(start.saturating_sub(STAMP))..end)
+    }
+
+    /// Where the tokens of a frame begin, its time included: where those of the frame before end.
+    fn begin(&self, number: usize) -> usize {
+        match number.checked_sub(1) {
+            Some(before) => self.frames[before].tokens.end,
+            None => self.frames[number].tokens.start.saturating_sub(STAMP),
+        }
+    }
+
+    /// All frames in pools of `frames`, at least 1, less those left over at the end.
+    #[must_use]
+    pub fn pools(&self, frames: usize) -> Arc<Vec<Pool>> {
+        let pool = |number: usize| {
+            let tokens = self.begin(number * frames)..self.frames[(number + 1) * frames - 1].tokens.end;
+            let mut by_slot: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+            for token in tokens.clone() {
+                if let Some(slot) = self.slot(token) {
+                    by_slot.entry(slot).or_default().push(token);
+                }
+            }
+            let mut groups: Vec<Vec<usize>> = by_slot.into_values().collect();
+            groups.sort_by_key(|group| group.last().copied());
+            Pool { tokens, groups }
+        };
+        let all = || Arc::new((0..self.frames.len() / frames).map(pool).collect());
+        self.pools.borrow_mut().entry(frames).or_insert_with(all).clone()
     }
 }
 
@@ -198,6 +238,18 @@ pub(super) mod tests {
         assert_eq!(layout.end(), 34);
         assert_eq!(layout.last_frame(24), Some(13..23));
         assert_eq!(layout.last_frame(11), None);
+    }
+
+    #[test]
+    fn pools_hold_every_slot_of_their_frames() {
+        let layout = Layout::of(&prompt(4, &[(5, 2, 2), (6, 2, 2), (7, 2, 2), (7, 2, 2), (7, 2, 2)], 9));
+        let pools = layout.pools(2);
+        assert_eq!(pools.len(), 2);
+        assert_eq!((pools[0].tokens.clone(), pools[1].tokens.clone()), (0..23, 23..45));
+        assert!(pools[0].groups.contains(&vec![9, 19]) && pools[0].groups.contains(&vec![12, 22]));
+        assert_eq!(pools[1].groups.iter().map(Vec::len).sum::<usize>(), 22);
+        let last: Vec<usize> = pools[1].groups.iter().map(|group| group[group.len() - 1]).collect();
+        assert!(last.is_sorted() && last[last.len() - 1] == 44);
     }
 
     #[test]

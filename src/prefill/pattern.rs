@@ -103,6 +103,8 @@ pub struct LineChoice {
     pub bands: Vec<Range<usize>>,
     /// The row's own slot of every frame
     pub own_slot: bool,
+    /// So many frames at a time, what else is behind the window is seen as the mean of each slot; 0: not at all
+    pub pooled: usize,
     /// Slots whose rows see everything
     pub rows: Vec<Slot>,
     /// (stride, phase) of rows that see everything
@@ -177,6 +179,7 @@ impl LineChoice {
         self.strides.extend(other.strides);
         self.bands.extend(other.bands);
         self.own_slot |= other.own_slot;
+        self.pooled = self.pooled.max(other.pooled);
         self.rows.extend(other.rows);
         self.row_strides.extend(other.row_strides);
         self
@@ -190,7 +193,8 @@ impl LineChoice {
         columns.retain(|&key| key < end);
         columns.sort_unstable();
         columns.dedup();
-        Lines { window: self.window.max(1), columns, bands: joined(self.bands.clone()), own_slot: self.own_slot }
+        let bands = joined(self.bands.clone());
+        Lines { window: self.window.max(1), columns, bands, own_slot: self.own_slot, pooled: self.pooled }
     }
 }
 

@@ -26,13 +26,32 @@ pub fn candidates() -> Vec<HeadPattern> {
     let mut dynamic: Vec<Pattern> = shapes.map(vertical_slash).to_vec();
     for local in [32, 128, 512] {
         let grid = |vertical, horizontal, slash| {
-            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal, slash, local })
+            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal, slash, pooled: 0, local })
         };
         dynamic.extend([1, 2, 4].map(|vertical| grid(vertical, 0, false)));
         dynamic.extend([grid(0, 1, false), grid(1, 1, false), grid(2, 1, false), grid(2, 2, false)]);
         dynamic.extend([grid(0, 0, true), grid(1, 0, true), grid(1, 1, true)]);
+        let pooled = |vertical, pooled| {
+            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal: 0, slash: false, pooled, local })
+        };
+        dynamic.extend([
+            pooled(0, 8),
+            pooled(0, 16),
+            pooled(0, 32),
+            pooled(0, 64),
+            pooled(1, 16),
+            pooled(1, 32),
+            pooled(1, 64),
+        ]);
     }
-    dynamic.push(Pattern::Grid(Grid { stride: Stride::Free, vertical: 1, horizontal: 0, slash: false, local: 512 }));
+    dynamic.push(Pattern::Grid(Grid {
+        stride: Stride::Free,
+        vertical: 1,
+        horizontal: 0,
+        slash: false,
+        pooled: 0,
+        local: 512,
+    }));
     for pattern in dynamic {
         let boundaries = [Boundary::None, Boundary::Query, Boundary::Both];
         all.extend(boundaries.map(|boundary| HeadPattern { pattern, boundary }));
@@ -178,8 +197,9 @@ mod tests {
         ]];
         trial.prompts = 1;
         let names = |budget| -> Vec<f64> { trial.best(budget, 1)[0].iter().map(|head| head.density).collect() };
-        assert_eq!(names(0.6), [1.0, 0.01]);
-        assert_eq!(names(0.1), [0.1, 0.01]);
+        assert_eq!(names(0.6), [1.0, 0.1]);
+        assert_eq!(names(0.52), [1.0, 0.01]);
+        assert_eq!(names(0.06), [0.1, 0.01]);
         assert_eq!(names(0.01), [0.01, 0.01]);
     }
 }
