@@ -48,7 +48,7 @@ pub struct NiahCell {
     pub prompt_tokens: usize,
     /// Seconds of the first question's prefill, mean of the haystacks
     pub prefill: f64,
-    /// Share of dense attention's scores that the prefill computed; `None` if it was dense
+    /// Share of dense attention's scores that the prefill computed, mean of the haystacks; `None` if it was dense
     pub density: Option<f64>,
     /// Seconds from opening the file to the last answer, mean of the haystacks
     pub seconds: f64,
@@ -96,7 +96,7 @@ pub fn niah(
     for &minutes in &bench.minutes {
         for &depth in &bench.depths {
             let (mut hits, mut of, mut prompt_tokens) = (0, 0, 0);
-            let (mut prefill, mut density, mut seconds) = (0.0, None, 0.0);
+            let (mut prefill, mut density, mut seconds) = (0.0, None::<f64>, 0.0);
             for _ in 0..bench.haystacks {
                 let haystack = film(bench.split, seed, (minutes, depth), &path)?;
                 let asked = needles(&haystack);
@@ -105,7 +105,8 @@ pub fn niah(
                 seconds += answers.iter().map(|answer| answer.timing_s.prefill + answer.timing_s.generate).sum::<f64>();
                 seconds += answers.first().map_or(0.0, |answer| answer.timing_s.decode + answer.timing_s.vision);
                 prefill += answers.first().map_or(0.0, |answer| answer.timing_s.prefill);
-                density = answers.first().and_then(|answer| answer.plan.prefill.density);
+                let share = answers.first().and_then(|answer| answer.plan.prefill.density);
+                density = share.map(|share| density.unwrap_or(0.0) + share / bench.haystacks.max(1) as f64);
                 for ((kind, question, expected), answer) in asked.into_iter().zip(answers) {
                     let found = right(kind, &answer.answer, &expected);
                     (hits, of) = (hits + usize::from(found), of + 1);

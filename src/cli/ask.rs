@@ -8,7 +8,7 @@ use super::{Context, model_dir, output, parse_time, progress, wait};
 use crate::decode::Limits;
 use crate::evidence::Status;
 use crate::recipe::{self, Options, PrefillMode};
-use crate::run::{self, Answer, Cancel, Event, Job, Model, PlanError, Question, RunError};
+use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, PlanError, Question, RunError};
 use longsight_models::LoadOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,9 +79,24 @@ impl ModelArgs {
     /// With exit code 5.
     pub(super) fn load(&self) -> Result<Model> {
         let folder = model_dir::resolve(&self.model)?;
-        Model::load(&self.model, &folder, &self.load_options()).map_err(|error| {
-            Failure::new(Kind::Model, error).hint(format!("`longsight model info {}` says what is there", self.model))
-        })
+        Model::load(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+    }
+
+    /// The same for `tune`, which writes the pattern file anew.
+    ///
+    /// # Errors
+    /// With exit code 5.
+    pub(super) fn load_untuned(&self) -> Result<Model> {
+        let folder = model_dir::resolve(&self.model)?;
+        Model::untuned(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+    }
+
+    fn refused(&self, error: LoadError) -> Failure {
+        let hint = match error {
+            LoadError::Patterns(_) => format!("`longsight tune --model {}` writes it anew", self.model),
+            _ => format!("`longsight model info {}` says what is there", self.model),
+        };
+        Failure::new(Kind::Model, error).hint(hint)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `longsight tune`: the offline search of every head's attention pattern.
 
 use super::ask::{ModelArgs, ReadingArgs};
+use super::bench::minutes;
 use super::failure::{Failure, Kind, Result};
 use super::video::Input;
 use super::{Context, model_dir, output, wait};
@@ -37,7 +38,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     generate: u64,
     /// How many minutes each of them is long
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = 30.0, value_parser = minutes)]
     minutes: f64,
     /// Folder to write the pattern file into; the model's own if it is not given
     #[arg(long, value_name = "DIR")]
@@ -57,14 +58,21 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     if !(args.density > 0.0 && args.density <= 1.0) {
         return Err(Failure::new(Kind::Usage, format!("a density of {} is not between 0 and 1", args.density)));
     }
-    let model = args.model.load()?;
+    let model = args.model.load_untuned()?;
     let mut trial = Trial::new(candidates());
     let (mut names, mut tokens) = (Vec::new(), 0);
     let mut on = |path: &Path, name: String, trial: &mut Trial| -> Result<()> {
+        let before = trial.prompts();
         let prompt = try_on(&model, path, args, trial, cancel)?;
-        output::note(context, &format!("{name}: {prompt} tokens"));
+        let used = trial.prompts() > before;
+        output::note(
+            context,
+            &format!("{name}: {prompt} tokens{}", if used { "" } else { ", too few to try patterns on" }),
+        );
         tokens = tokens.max(prompt);
-        names.push(name);
+        if used {
+            names.push(name);
+        }
         Ok(())
     };
     for path in &args.videos {
@@ -104,6 +112,16 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         return output::json(&file);
     }
     print(&file);
+    let density = mean(&file, |head| head.density);
+    if density > args.density {
+        output::note(
+            context,
+            &format!(
+                "warning: no choice of patterns computes as little as {}; the least is {density:.4}",
+                args.density
+            ),
+        );
+    }
     output::text(&format!("written to {}", path.display()));
     Ok(())
 }
@@ -130,15 +148,18 @@ fn print(file: &PatternFile) {
             ));
         }
     }
-    let all: Vec<&TunedHead> = file.layers.iter().flatten().collect();
-    let mean =
-        |figure: fn(&TunedHead) -> f64| all.iter().map(|head| figure(head)).sum::<f64>() / all.len().max(1) as f64;
     output::text(&format!(
         "{} heads at {} tokens: mean recall {:.4}, density {:.4}, error {:.4}",
-        all.len(),
+        file.layers.iter().map(Vec::len).sum::<usize>(),
         file.tokens,
-        mean(|head| head.recall),
-        mean(|head| head.density),
-        mean(|head| head.error)
+        mean(file, |head| head.recall),
+        mean(file, |head| head.density),
+        mean(file, |head| head.error)
     ));
+}
+
+/// Of all heads but the last layer's, which has no attention to save.
+fn mean(file: &PatternFile, figure: fn(&TunedHead) -> f64) -> f64 {
+    let tried: Vec<&TunedHead> = file.layers.iter().flatten().filter(|head| head.density > 0.0).collect();
+    tried.iter().map(|head| figure(head)).sum::<f64>() / tried.len().max(1) as f64
 }

@@ -64,7 +64,7 @@ impl Random {
 
 impl Antidiagonal {
     pub(super) fn choose(&self, estimate: Estimate<'_>) -> Result<Tiles, ModelError> {
-        let (stride, first, rows) = (self.stride.max(1), estimate.call.first, estimate.call.shape()?.rows);
+        let (stride, first, rows) = (self.stride, estimate.call.first, estimate.call.shape()?.rows);
         let (q, k) = tensors(estimate)?;
         let dim = q.dim(1)?;
         let folded = |x: Tensor| -> candle_core::Result<Tensor> {
@@ -88,9 +88,10 @@ impl QueryAware {
         let (q, k) = tensors(estimate)?;
         let dim = q.dim(1)?;
         let pooled = |x: Tensor, size: usize| -> candle_core::Result<Tensor> {
-            let len = x.dim(0)?;
-            let x = x.pad_with_zeros(0, 0, len.next_multiple_of(size) - len)?;
-            x.reshape((len.div_ceil(size), size, dim))?.mean(1)
+            let (len, count) = (x.dim(0)?, x.dim(0)?.div_ceil(size));
+            let sizes: Vec<f32> = (0..count).map(|i| size.min(len - i * size) as f32).collect();
+            let x = x.pad_with_zeros(0, 0, count * size - len)?;
+            x.reshape((count, size, dim))?.sum(1)?.broadcast_div(&Tensor::from_vec(sizes, (count, 1), x.device())?)
         };
         let (q, k) = (pooled(q, TILE_ROWS)?, pooled(k, BLOCK)?);
         let shares = shares(&q, &k, (dim as f64).powf(-0.5), |tile| call.first + tile * TILE_ROWS, BLOCK)?;
@@ -118,7 +119,7 @@ fn tensors(Estimate { call, head, .. }: Estimate<'_>) -> Result<(Tensor, Tensor)
     Ok((one(call.queries, head)?, one(call.keys, shared)?))
 }
 
-/// Softmax of the scores of folded rows, by row, over the folded keys that the row's last token may see: row `i` begins at position
+/// Softmax of the scores of folded rows, by row, over the folded keys up to the one that the row begins in: row `i` begins at position
 /// `position(i)`, key `j` at `j * size`.
 fn shares(
     q: &Tensor,

@@ -60,6 +60,14 @@ pub enum PatternFileError {
         /// Where and why
         source: serde_json::Error,
     },
+    /// A head has a pattern that makes no sense
+    #[error("{}: a pattern's {wrong}", path.display())]
+    Pattern {
+        /// Which
+        path: PathBuf,
+        /// What
+        wrong: String,
+    },
     /// It is one of another version, or for another model
     #[error("{}: is for {found}, not for {expected}", path.display())]
     Other {
@@ -88,18 +96,17 @@ impl PatternFile {
             Ok(file) => file,
             Err(source) => return Err(PatternFileError::Parse { path, source }),
         };
-        let fits = file.layers.len() == layers && file.layers.iter().all(|of| of.len() == heads);
+        let odd = file.layers.iter().map(Vec::len).find(|&of| of != heads);
+        let fits = file.layers.len() == layers && odd.is_none();
         if file.schema != SCHEMA || !fits {
-            let found = format!(
-                "{} and {} layers of {:?} heads",
-                file.schema,
-                file.layers.len(),
-                file.layers.first().map(Vec::len)
-            );
+            let found = format!("{} and {} layers of {} heads", file.schema, file.layers.len(), odd.unwrap_or(heads));
             let expected = format!("{SCHEMA} and {layers} layers of {heads} heads");
             return Err(PatternFileError::Other { path, found, expected });
         }
-        Ok(Some(file))
+        match file.layers.iter().flatten().find_map(|head| head.pattern.check().err()) {
+            Some(wrong) => Err(PatternFileError::Pattern { path, wrong }),
+            None => Ok(Some(file)),
+        }
     }
 
     /// Writes it into a folder, whole or not at all.
@@ -109,10 +116,16 @@ impl PatternFile {
     pub fn write(&self, folder: &Path) -> Result<PathBuf, PatternFileError> {
         let path = folder.join(FILE_NAME);
         let failed = |source| PatternFileError::File { path: path.clone(), source };
-        let mut text = serde_json::to_string(self).map_err(|error| failed(error.into()))?;
+        let json = |value: serde_json::Result<String>| value.map_err(|error| failed(error.into()));
+        let layers = self.layers.iter().map(|heads| json(serde_json::to_string(heads)));
         // A line for each layer: short to read, short to compare.
-        text = text.replace("[[{", "[\n[{").replace("],[{", "],\n[{").replace("}]]", "}]\n]");
-        text.push('\n');
+        let text = format!(
+            "{{\"schema\":{},\"tokens\":{},\"videos\":{},\"layers\":[\n{}\n]}}\n",
+            json(serde_json::to_string(&self.schema))?,
+            self.tokens,
+            json(serde_json::to_string(&self.videos))?,
+            layers.collect::<Result<Vec<_>, _>>()?.join(",\n")
+        );
         let draft = folder.join(format!(".{FILE_NAME}.{}", std::process::id()));
         std::fs::write(&draft, text).map_err(failed)?;
         std::fs::rename(&draft, &path).map_err(failed)?;
@@ -143,7 +156,7 @@ mod tests {
             error: 0.01,
         };
         let layers = vec![vec![tuned; heads]; layers];
-        PatternFile { schema: SCHEMA.to_owned(), tokens: 4096, videos: vec!["a".to_owned()], layers }
+        PatternFile { schema: SCHEMA.to_owned(), tokens: 4096, videos: vec!["a}]].mp4".to_owned()], layers }
     }
 
     #[test]
@@ -162,6 +175,11 @@ mod tests {
         file(2, 3).write(folder.path()).unwrap();
         let error = PatternFile::beside(folder.path(), 2, 4).unwrap_err().to_string();
         assert!(error.contains(FILE_NAME) && error.contains("2 layers of 4 heads"), "{error}");
+        let mut wrong = file(2, 3);
+        wrong.layers[1][0].pattern =
+            Pattern::Grid(Grid { stride: Stride::Frame, vertical: 0, horizontal: 0, slash: true, pooled: 8, local: 1 });
+        wrong.write(folder.path()).unwrap();
+        assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("slash and pooled"));
         std::fs::write(folder.path().join(FILE_NAME), "{\"schema\": 3}").unwrap();
         assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("line 1"));
     }

@@ -6,7 +6,7 @@
 
 use super::blocks::BLOCK;
 use super::layout::{Layout, Slot};
-use super::pattern::joined;
+use super::pattern::{SINKS, joined};
 use longsight_kernels::attention::{Positions, Program, Rows, Segment, Shape, TILE_ROWS, Tile};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -190,15 +190,24 @@ impl Writer {
     fn pooled(&mut self, head: usize, order: usize, lines: &Lines, layout: &Layout) {
         let (first, end) = (self.program.first, self.shape.keys);
         let lined = |key: &usize| lines.columns.binary_search(key).is_ok();
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        for pool in layout.pools(lines.pooled).iter().filter(|pool| pool.tokens.end <= end) {
-            let rest =
-                pool.groups.iter().map(|group| group.iter().copied().filter(|key| !lined(key)).collect::<Vec<_>>());
-            groups.extend(rest.filter(|group| !group.is_empty()));
-        }
+        let pools = layout.pools(lines.pooled);
+        let pools = || pools.iter().filter(|pool| pool.tokens.end <= end);
+        // Lines go through whole slots, so that a group's last key speaks for all of it; only the first keys are lines of their own.
+        let split = |group: &Vec<usize>| group.iter().copied().filter(|key| *key >= SINKS).collect::<Vec<_>>();
+        let mut groups: Vec<Vec<usize>> = pools()
+            .flat_map(|pool| &pool.groups)
+            .filter(|group| group.last().is_some_and(|last| !lined(last)))
+            .map(|group| if group[0] < SINKS { split(group) } else { group.clone() })
+            .collect();
         groups.sort_by_key(|group| group.last().copied());
         let means = self.add(head, Positions::Means(groups));
-        let columns = self.set(head, lines.columns.clone());
+        // What has nothing to be pooled with is seen by itself: the head of the prompt, other text between frames.
+        let mut columns: Vec<usize> = pools().flat_map(|pool| pool.loose.iter().copied()).collect();
+        columns.extend(0..pools().next().map_or(0, |pool| pool.tokens.start));
+        columns.extend(&lines.columns);
+        columns.sort_unstable();
+        columns.dedup();
+        let columns = self.set(head, columns);
         let rows = self.program.orders[order].clone();
         for start in (0..rows.len()).step_by(TILE_ROWS) {
             let from = self.program.segments.len();

@@ -49,8 +49,10 @@ pub struct Layout {
 pub struct Pool {
     /// From the first frame's time to the last frame's end; the next pool goes on there
     pub tokens: Range<usize>,
-    /// The tokens of each slot, ascending; groups ascend by their last token
+    /// The tokens of each slot that most of the frames have, ascending; groups ascend by their last token
     pub groups: Vec<Vec<usize>>,
+    /// All others
+    pub loose: Vec<usize>,
 }
 
 impl Layout {
@@ -140,20 +142,24 @@ impl Layout {
         }
     }
 
-    /// All frames in pools of `frames`, at least 1, less those left over at the end.
+    /// All frames in pools of `frames` (0 counts as 1), less those left over at the end.
     #[must_use]
     pub fn pools(&self, frames: usize) -> Arc<Vec<Pool>> {
+        let frames = frames.max(1);
         let pool = |number: usize| {
             let tokens = self.begin(number * frames)..self.frames[(number + 1) * frames - 1].tokens.end;
-            let mut by_slot: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+            let mut by_slot: BTreeMap<Option<Slot>, Vec<usize>> = BTreeMap::new();
             for token in tokens.clone() {
-                if let Some(slot) = self.slot(token) {
-                    by_slot.entry(slot).or_default().push(token);
-                }
+                by_slot.entry(self.slot(token)).or_default().push(token);
             }
-            let mut groups: Vec<Vec<usize>> = by_slot.into_values().collect();
+            // Groups are weighed alike, so they have to be about as large.
+            let whole = |slot: &Option<Slot>, group: &[usize]| slot.is_some() && 2 * group.len() > frames;
+            let (groups, loose): (Vec<_>, Vec<_>) = by_slot.into_iter().partition(|(slot, group)| whole(slot, group));
+            let mut groups: Vec<Vec<usize>> = groups.into_iter().map(|(_, group)| group).collect();
             groups.sort_by_key(|group| group.last().copied());
-            Pool { tokens, groups }
+            let mut loose: Vec<usize> = loose.into_iter().flat_map(|(_, group)| group).collect();
+            loose.sort_unstable();
+            Pool { tokens, groups, loose }
         };
         let all = || Arc::new((0..self.frames.len() / frames).map(pool).collect());
         self.pools.borrow_mut().entry(frames).or_insert_with(all).clone()
@@ -248,6 +254,9 @@ pub(super) mod tests {
         assert_eq!((pools[0].tokens.clone(), pools[1].tokens.clone()), (0..23, 23..45));
         assert!(pools[0].groups.contains(&vec![9, 19]) && pools[0].groups.contains(&vec![12, 22]));
         assert_eq!(pools[1].groups.iter().map(Vec::len).sum::<usize>(), 22);
+        // The head of the prompt, and what the first time is too short for, have nothing to be pooled with.
+        assert_eq!(pools[0].loose.iter().chain(pools[0].groups.iter().flatten()).count(), 23);
+        assert!(pools[0].loose.contains(&3) && pools[1].loose.is_empty());
         let last: Vec<usize> = pools[1].groups.iter().map(|group| group[group.len() - 1]).collect();
         assert!(last.is_sorted() && last[last.len() - 1] == 44);
     }

@@ -4,7 +4,7 @@
 //! about text that is generated, which always meets everything.
 //!
 //! A head's [`Pattern`] is found once for a model (`tune.rs`, the pattern file beside the weights); where its lines lie is estimated
-//! for every prompt from the rows of the newest frame (`probe`, in the kernels); [`kept`] turns the lines into a program of tiles, which
+//! for every prompt from some of its newest rows (`probe`, in the kernels); [`kept`] turns the lines into a program of tiles, which
 //! one kernel runs. The text after the last frame, where the question stands, sees everything.
 //!
 //! MMInference (arXiv 2504.16083) is where the grid and the boundaries come from.

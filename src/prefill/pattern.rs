@@ -152,6 +152,33 @@ impl Pattern {
         matches!(self, Self::Random(_) | Self::Antidiagonal(_) | Self::QueryAware(_))
     }
 
+    /// Says what is wrong with its parameters.
+    ///
+    /// # Errors
+    /// With what a parameter must be.
+    pub fn check(&self) -> Result<(), String> {
+        let share = |name: &str, value: f64| match value {
+            value if (0.0..=1.0).contains(&value) => Ok(()),
+            value => Err(format!("{name} is {value}, which is not between 0 and 1")),
+        };
+        match self {
+            Self::Dense | Self::AShape(_) | Self::VerticalSlash(_) => Ok(()),
+            Self::Grid(grid) if grid.slash && grid.pooled > 0 => {
+                Err("slash and pooled are both set, and only one of them can be".to_owned())
+            }
+            Self::Grid(_) => Ok(()),
+            Self::Random(random) => share("density", random.density),
+            Self::Antidiagonal(pattern) if ![4, 8, 16].contains(&pattern.stride) => {
+                Err(format!("stride is {}, which is not 4, 8 or 16", pattern.stride))
+            }
+            Self::Antidiagonal(pattern) => share("keep", pattern.keep.into()),
+            Self::QueryAware(pattern) => {
+                share("keep", pattern.keep.into())?;
+                share("divergence", pattern.divergence.into())
+            }
+        }
+    }
+
     /// Decides.
     ///
     /// # Errors

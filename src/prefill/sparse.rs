@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use longsight_kernels::attention::Mass;
 use longsight_models::{Attention, Call, ModelError};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows that are looked at for an estimate (MMInference's last_q).
@@ -45,6 +46,12 @@ impl Heads {
     #[must_use]
     pub fn of(&self, layer: usize, head: usize) -> HeadPattern {
         self.layers.get(layer).and_then(|heads| heads.get(head)).copied().unwrap_or(self.other)
+    }
+
+    /// A hash of all of it.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        blake3::hash(format!("{self:?}").as_bytes()).to_hex()[..16].to_owned()
     }
 
     /// How many heads of `layers` x `heads` have each pattern.
@@ -150,15 +157,19 @@ impl Class {
         }
     }
 
-    /// The rows that speak for the class: the newest frame's where there is one, the last otherwise; of more than enough, evenly many.
+    /// The rows that speak for the class: of large frames evenly many of the newest one's, otherwise the last.
     fn probed(self, layout: &Layout, first: usize, rows: usize) -> Vec<usize> {
-        let frame = layout.last_frame(first + rows).filter(|frame| frame.end > first && frame.len() >= PROBED);
-        let (from, to) = frame.map_or((0, rows), |frame| (frame.start.saturating_sub(first), frame.end - first));
-        let mut own: Vec<usize> = (from..to).filter(|row| self.holds(layout, first + row)).collect();
-        if own.len() > PROBED && from > 0 {
-            own = (0..PROBED).map(|i| own[i * own.len() / PROBED]).collect();
+        let own = |rows: Range<usize>| -> Vec<usize> { rows.filter(|row| self.holds(layout, first + row)).collect() };
+        let frame = layout.last_frame(first + rows).filter(|frame| frame.start >= first && frame.len() >= PROBED);
+        let of_frame = frame.map_or_else(Vec::new, |frame| own(frame.start - first..frame.end - first));
+        if of_frame.len() > PROBED {
+            return (0..PROBED).map(|i| of_frame[i * of_frame.len() / PROBED]).collect();
         }
-        own.split_off(own.len().saturating_sub(PROBED))
+        if !of_frame.is_empty() {
+            return of_frame;
+        }
+        let mut all = own(0..rows);
+        all.split_off(all.len().saturating_sub(PROBED))
     }
 }
 
@@ -188,10 +199,16 @@ impl Sparse {
         let rows_of = |class: Class| &classes[class as usize].1;
         let lasting = known.map(|known| known.heads.clone());
         let choices = match lasting {
-            Some(choices) => renewed(&patterns, choices, call, layout)?,
+            Some(choices) => renewed(&patterns, choices, call, layout, until)?,
             None => {
-                let choices = chosen(&patterns, call, layout, until)?;
-                self.chosen.insert(call.layer, Chosen { keys: shape.keys, heads: choices.clone() });
+                let all = vec![true; patterns.len()];
+                let (choices, seen) = chosen(&patterns, &all, call, layout, until)?;
+                // What nobody was asked about is not known for later either.
+                if seen {
+                    self.chosen.insert(call.layer, Chosen { keys: shape.keys, heads: choices.clone() });
+                } else {
+                    self.chosen.remove(&call.layer);
+                }
                 choices
             }
         };
@@ -263,36 +280,36 @@ fn question(layout: &Layout, call: &Call<'_>) -> usize {
     if layout.frames() > 0 { layout.end() } else { call.sequence.len().saturating_sub(QUESTION) }
 }
 
-/// What every head chooses, by class of rows. Heads share a probe.
+/// What the `asked` heads choose, by class of rows, and whether there was a row to probe for each class. Heads share a probe.
 fn chosen(
     patterns: &[HeadPattern],
+    asked: &[bool],
     call: &Call<'_>,
     layout: &Layout,
     until: usize,
-) -> Result<Vec<HeadChoice>, ModelError> {
+) -> Result<(Vec<HeadChoice>, bool), ModelError> {
     let near: Vec<usize> = patterns.iter().map(|head| head.pattern.window().saturating_sub(1)).collect();
+    let nothing = Mass { columns: Vec::new(), distances: Vec::new(), far: Vec::new() };
     let mut probes: BTreeMap<Class, (Vec<usize>, Vec<Mass>)> = BTreeMap::new();
-    let mut choices = Vec::with_capacity(patterns.len());
-    for (head, of_head) in patterns.iter().enumerate() {
-        let HeadPattern { pattern, boundary } = *of_head;
-        let mut own = Vec::new();
-        for &class in Class::of(of_head) {
+    let mut choices = vec![HeadChoice::new(); patterns.len()];
+    for head in (0..patterns.len()).filter(|&head| asked[head]) {
+        let HeadPattern { pattern, boundary } = patterns[head];
+        for &class in Class::of(&patterns[head]) {
             if !pattern.is_static() && !probes.contains_key(&class) {
                 let rows = class.probed(layout, call.first, until);
                 let mass = if rows.is_empty() { Vec::new() } else { call.probe(&rows, &near)? };
                 probes.insert(class, (rows.iter().map(|row| call.first + row).collect(), mass));
             }
-            let nothing = Mass { columns: Vec::new(), distances: Vec::new(), far: Vec::new() };
             let (probed, mass) = match probes.get(&class) {
                 Some((probed, masses)) => (&probed[..], masses.get(head).unwrap_or(&nothing)),
                 None => (&[][..], &nothing),
             };
             let estimate = Estimate { layout, mass, probed, call, head };
-            own.push((class, by_keys(pattern, boundary, estimate)?));
+            choices[head].push((class, by_keys(pattern, boundary, estimate)?));
         }
-        choices.push(own);
     }
-    Ok(choices)
+    let seen = probes.values().all(|(probed, _)| !probed.is_empty());
+    Ok((choices, seen))
 }
 
 /// With a pattern of its own for each modality of the keys, the union of both.
@@ -319,11 +336,13 @@ fn renewed(
     mut choices: Vec<HeadChoice>,
     call: &Call<'_>,
     layout: &Layout,
+    until: usize,
 ) -> Result<Vec<HeadChoice>, ModelError> {
-    let passing = |own: &[(Class, Choice)]| own.iter().any(|(_, choice)| matches!(choice, Choice::Blocks(_)));
-    if choices.iter().any(|own| passing(own)) {
-        let anew = chosen(patterns, call, layout, call.shape()?.rows)?;
-        for (own, anew) in choices.iter_mut().zip(anew).filter(|(own, _)| passing(own)) {
+    let passing = |own: &HeadChoice| own.iter().any(|(_, choice)| matches!(choice, Choice::Blocks(_)));
+    let asked: Vec<bool> = choices.iter().map(passing).collect();
+    if asked.contains(&true) {
+        let (anew, _) = chosen(patterns, &asked, call, layout, until)?;
+        for (own, anew) in choices.iter_mut().zip(anew).filter(|(_, anew)| !anew.is_empty()) {
             *own = anew;
         }
     }

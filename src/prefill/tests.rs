@@ -9,7 +9,7 @@ use super::layout::{Layout, tests::prompt};
 use super::vertical_slash::VerticalSlash;
 use super::{Boundary, HeadPattern, Heads, Ledger, Pattern, Sparse};
 use candle_core::{Device, Tensor};
-use longsight_kernels::attention::{Inputs, Program, Shape, Strided, attend_program, reference};
+use longsight_kernels::attention::{Inputs, Positions, Program, Shape, Strided, attend_program, reference};
 use longsight_kernels::level::Precision;
 use longsight_models::{Attention, Call, Sequence};
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ fn full() -> Vec<HeadPattern> {
         Pattern::Grid(Grid { vertical: 0, pooled: 1, ..grid }),
         Pattern::Random(Random { density: 1.0 }),
         Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 1.0 }),
-        Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 2.0 }),
+        Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 1.0 }),
         Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 0.0 }),
     ];
     let boundaries = [Boundary::None, Boundary::Query, Boundary::Both];
@@ -131,6 +131,19 @@ fn thin() -> Vec<HeadPattern> {
     .collect()
 }
 
+/// All rows in chunks, by one `Sparse`, whatever its programs cost: `attend` would leave dear heads dense.
+fn by_pattern(case: &Case, sparse: &mut Sparse, chunk: usize) -> Vec<f32> {
+    let (len, layout) = (case.sequence.len(), Layout::of(&case.sequence));
+    let chunks = (0..len).step_by(chunk).map(|first| {
+        case.call(first, len.min(first + chunk), |call| {
+            let parts = sparse.decide(&call).unwrap();
+            let program = kept::program(call.shape().unwrap(), first, &parts, &layout);
+            call.program(&program).unwrap().0
+        })
+    });
+    Tensor::cat(&chunks.collect::<Vec<_>>(), 1).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
 #[test]
 fn every_pattern_at_full_density_is_dense() {
     let case = Case::new(video(30), 3);
@@ -138,12 +151,69 @@ fn every_pattern_at_full_density_is_dense() {
     for pattern in full() {
         for chunk in [1000, 150] {
             let mut sparse = Sparse::new(Heads::all(pattern), Ledger::default());
-            let worst = furthest(&case.run(&mut sparse, chunk), &dense);
-            // A chunk's estimate cannot keep all columns that only later rows will look at.
-            let estimated = chunk == 150 && matches!(pattern.pattern, Pattern::VerticalSlash(_));
-            assert!(worst < 1e-5 || estimated, "{pattern:?} in chunks of {chunk} is off by {worst}");
+            let worst = furthest(&by_pattern(&case, &mut sparse, chunk), &dense);
+            // A chunk's estimate cannot keep all columns that only later rows will look at, nor all slots.
+            let estimated = chunk == 150 && !pattern.pattern.is_static();
+            assert!(worst < 1e-5 || estimated && worst < 0.5, "{pattern:?} in chunks of {chunk} is off by {worst}");
         }
     }
+}
+
+/// The keys that a row of a head meets, as often as it meets them; of means, all that are in them.
+fn met(program: &Program, shape: Shape, head: usize, row: usize) -> Vec<usize> {
+    let sets = &program.sets[head / (shape.heads / shape.kv_heads)];
+    let mut keys = Vec::new();
+    for tile in program.passes.iter().flatten().filter(|tile| tile.head == head) {
+        let order = &program.orders[tile.rows.order];
+        if !(tile.rows.first..tile.rows.first + tile.rows.count).any(|member| order.at(member) == row) {
+            continue;
+        }
+        for segment in &program.segments[tile.segments.clone()] {
+            let set = &sets[segment.set];
+            for member in 0..set.len() {
+                let (key, position) = (set.at(member), program.first + row);
+                let near = segment.near.is_none_or(|near| key + near <= position);
+                if segment.keys.contains(&key) && near && segment.far.is_none_or(|far| key + far >= position) {
+                    match set {
+                        Positions::Means(groups) => keys.extend(&groups[member]),
+                        _ => keys.push(key),
+                    }
+                }
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn grids_keep_what_they_say_and_meet_it_once() {
+    let case = Case::new(video(40), 15);
+    let (first, end) = (240, 560);
+    let layout = Layout::of(&case.sequence);
+    let grid = Grid { stride: Stride::Frame, vertical: 0, horizontal: 0, slash: false, pooled: 0, local: 20 };
+    let own_slot = |row: usize, key: usize| layout.slot(row).is_some_and(|slot| layout.line(slot, end).contains(&key));
+    type Says<'a> = &'a dyn Fn(usize, usize) -> bool;
+    let cases: [(Grid, Says<'_>); 3] = [
+        (grid, &|row, key| key < 64 || row - key < 20),
+        (Grid { slash: true, ..grid }, &|row, key| key < 64 || row - key < 20 || own_slot(row, key)),
+        // What is pooled is all that is behind the window.
+        (Grid { pooled: 3, ..grid }, &|_, _| true),
+    ];
+    for (grid, says) in cases {
+        let (program, _, shape) = program(&case, Pattern::Grid(grid).into(), first, end);
+        for head in [0, 3] {
+            for row in [first, first + 1, 300, 377, 490, end - 1] {
+                let want: Vec<usize> = (0..=row).filter(|&key| says(row, key)).collect();
+                assert_eq!(met(&program, shape, head, row - first), want, "{grid:?}, row {row}");
+            }
+        }
+    }
+    let (program, parts, shape) = program(&case, Pattern::Grid(Grid { horizontal: 2, ..grid }).into(), first, end);
+    let whole = |row: usize| met(&program, shape, 0, row) == (0..=first + row).collect::<Vec<_>>();
+    let rows: Vec<usize> = (0..end - first).filter(|&row| whole(row)).collect();
+    let slots: std::collections::BTreeSet<_> = rows.iter().map(|row| layout.slot(first + row)).collect();
+    assert!(rows.len() > 30 && slots.len() == 2, "{slots:?}, {parts:?}");
 }
 
 /// The program that a pattern writes for rows `first..end`.
@@ -245,7 +315,7 @@ fn the_ledger_knows_what_was_spent() {
 #[test]
 fn a_grid_finds_the_slot_that_rows_look_at() {
     // Every query asks for what the third cell's keys have.
-    let sequence = video(60);
+    let sequence = video(150);
     let layout = Layout::of(&sequence);
     let mut case = Case::new(sequence, 13);
     let len = case.sequence.len();
@@ -258,8 +328,17 @@ fn a_grid_finds_the_slot_that_rows_look_at() {
     case.queries = Tensor::from_vec(queries, (HEADS, len, DIM), &Device::Cpu).unwrap();
     let dense = case.run(&mut longsight_models::Dense, len);
     let grid = Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, pooled: 0, local: 16 };
-    let mut sparse = Sparse::new(Heads::all(Pattern::Grid(grid).into()), Ledger::default());
+    let ledger = Ledger::default();
+    let mut sparse = Sparse::new(Heads::all(Pattern::Grid(grid).into()), ledger.clone());
     assert!(furthest(&case.run(&mut sparse, 300), &dense) < 0.01);
+    // In chunks so small that most go by what was found before; again, as another prompt would.
+    for _ in 0..2 {
+        assert!(furthest(&case.run(&mut sparse, 64), &dense) < 0.01);
+    }
+    assert!(ledger.take().density() < 0.5);
+    let other = Case::new(video(70), 17);
+    let want = by_pattern(&other, &mut Sparse::new(Heads::all(Pattern::Grid(grid).into()), Ledger::default()), 200);
+    assert!(furthest(&by_pattern(&other, &mut sparse, 200), &want) < 1e-6);
 }
 
 proptest! {

@@ -29,24 +29,32 @@ pub enum LoadError {
 }
 
 impl Model {
-    /// Loads the checkpoint in `folder`; `id` is what the user called it.
+    /// Loads the checkpoint in `folder`, with its pattern file; `id` is what the user called it.
     ///
     /// # Errors
     /// When the folder is no checkpoint of a known family, or a file of it cannot be used.
     pub fn load(id: &str, folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let model = Self::untuned(id, folder, options)?;
+        let (layers, heads) = (model.vlm.card().layers, model.vlm.card().heads);
+        Ok(Self { patterns: PatternFile::beside(folder, layers, heads)?, ..model })
+    }
+
+    /// The same without a look at the pattern file, which may be there or not, and may be wrong.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn untuned(id: &str, folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
         let checkpoint = Checkpoint::open(folder)?;
         let family = family_of(&checkpoint)?;
         let vlm = family.load(&checkpoint, options)?;
         let prompter = Prompter::open(&checkpoint)?;
-        let card = vlm.card();
-        let patterns = PatternFile::beside(checkpoint.folder(), card.layers, card.heads)?;
         let facts = ModelFacts {
             id: id.to_owned(),
             revision: revision(&checkpoint),
             family: family.name().to_owned(),
             dtype: options.compute.name().to_owned(),
         };
-        Ok(Self { vlm, prompter, facts, patterns })
+        Ok(Self { vlm, prompter, facts, patterns: None })
     }
 
     /// The network.

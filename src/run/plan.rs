@@ -17,7 +17,8 @@ const STAMP_TOKENS: usize = 12;
 const QUESTION_TOKENS: usize = 512;
 /// Prompts shorter than this are prefilled densely: there is too little to gain.
 const SPARSE_FROM: usize = 8192;
-/// Rows at once of a sparse prefill: keys are laid out anew for each chunk, so that chunks should not be small.
+/// Rows at once of a sparse prefill: keys are laid out anew for each chunk, so that chunks should not be small. At the released 8B
+/// model's widths that is 600 MB of activations.
 const SPARSE_ROWS: usize = 4096;
 /// A sampling coarser than this is told to the user even when nobody asked.
 const COARSE_GAP_S: f64 = 2.0;
@@ -86,6 +87,8 @@ pub struct PrefillPlan {
     pub chunk: usize,
     /// Heads by pattern, all layers together
     pub patterns: BTreeMap<String, usize>,
+    /// Hash of every head's pattern with its parameters
+    pub revision: String,
     /// Scores computed for the prompts of this video so far, as a share of dense attention's; null before it was run
     pub density: Option<f64>,
 }
@@ -151,6 +154,9 @@ pub enum PlanError {
         /// What it must be
         must: &'static str,
     },
+    /// A pattern that makes no sense
+    #[error("the pattern's {0}")]
+    Pattern(String),
     /// The model refuses the frame size
     #[error("{0}")]
     Size(String),
@@ -271,15 +277,14 @@ fn prefill(options: &Options, card: &Card, patterns: Option<&PatternFile>, token
         PrefillMode::Dense => false,
         PrefillMode::Sparse => true,
     };
+    let dense = Heads::all(Pattern::Dense.into());
+    let heads = if sparse { heads(options, patterns) } else { dense };
     let named = |(name, count): (&'static str, usize)| (name.to_owned(), count);
     PrefillPlan {
         mode: if sparse { PrefillMode::Sparse } else { PrefillMode::Dense },
         chunk: options.prefill.chunk.unwrap_or(if sparse { SPARSE_ROWS } else { generate::PREFILL_ROWS }),
-        patterns: if sparse {
-            heads(options, patterns).counts(card.layers, card.heads).into_iter().map(named).collect()
-        } else {
-            BTreeMap::from([("dense".to_owned(), card.layers * card.heads)])
-        },
+        patterns: heads.counts(card.layers, card.heads).into_iter().map(named).collect(),
+        revision: heads.revision(),
         density: None,
     }
 }
@@ -296,6 +301,9 @@ fn check(options: &Options) -> Result<(), PlanError> {
     positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
     positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
     positive("max_new_tokens", options.generate.max_new_tokens.map(|tokens| tokens as f64))?;
+    if let Some(Err(wrong)) = options.prefill.pattern.map(|pattern| pattern.check()) {
+        return Err(PlanError::Pattern(wrong));
+    }
     match options.generate.temperature {
         Some(value) if !(value.is_finite() && value >= 0.0) => {
             Err(PlanError::Setting { name: "temperature", value, must: "0 or more" })

@@ -65,6 +65,19 @@ fn a_prompt_is_prefilled_densely_and_by_patterns() {
 }
 
 #[test]
+fn a_sparse_prefill_still_finds_needles() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = folder.path().join("window.toml");
+    std::fs::write(&pipeline, "[prefill]\nmode = \"sparse\"\npattern = { kind = \"a-shape\", local = 128 }\n").unwrap();
+    let arguments =
+        ["bench", "niah", "--json", "-q", "--minutes", "2", "--depths", "0.5", "--haystacks", "1", "--pipeline"];
+    let grid = report(&[&arguments[..], &[pipeline.to_str().unwrap()]].concat());
+    let cell = &grid["cells"][0];
+    assert!((0.02..0.5).contains(&cell["density"].as_f64().unwrap()), "{cell}");
+    assert!(cell["found"]["hits"].as_u64().unwrap() > 0, "{grid}");
+}
+
+#[test]
 fn tuning_writes_a_pattern_for_every_head() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -8,6 +8,8 @@ mod questions;
 mod scenes;
 mod world;
 
+pub(super) use niah::minutes;
+
 use super::failure::Result;
 use super::{Context, wait};
 

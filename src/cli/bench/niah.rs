@@ -36,7 +36,7 @@ pub(super) struct Args {
     reading: ReadingArgs,
 }
 
-fn minutes(text: &str) -> std::result::Result<f64, String> {
+pub(in crate::cli) fn minutes(text: &str) -> std::result::Result<f64, String> {
     let minutes: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.5..=600.0).contains(&minutes) { Ok(minutes) } else { Err("not between 0.5 and 600".to_owned()) }
 }
