@@ -13,7 +13,7 @@ from data import FARTHEST
 from model import CONFIG, PATCH, MERGE, TEMPORAL, Tiny
 
 FRAME = 96 * 96  # pixels of a frame, whatever its shape: nine visual tokens for two frames
-MOST_FRAMES = 300  # the longest clips of the training: five minutes at a frame a second
+MOST_FRAMES = 1800  # half an hour at a frame a second; the longest clips of the training have 400 and weigh as much as 40,000
 TEMPLATE = ("{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
             "{% if c['type'] == 'video' %}<|video_pad|>{% elif c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
             "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
