@@ -108,10 +108,6 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let path = written.map_err(|error| {
         Failure::new(Kind::Internal, format!("{}: {error}", folder.display())).hint("choose another folder with --out")
     })?;
-    if context.json {
-        return output::json(&file);
-    }
-    print(&file);
     let density = mean(&file, |head| head.density);
     if density > args.density {
         output::note(
@@ -122,6 +118,10 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
             ),
         );
     }
+    if context.json {
+        return output::json(&file);
+    }
+    print(&file);
     output::text(&format!("written to {}", path.display()));
     Ok(())
 }
