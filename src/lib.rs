@@ -7,6 +7,8 @@
 pub mod bench;
 // the command line; the only module that prints, reads the environment or exits
 pub mod cli;
+// visual tokens -> fewer of them
+pub mod compress;
 // file -> packets -> frames, each with its exact presentation time
 pub mod decode;
 // answer text + frames seen -> spans snapped to real frame times, status, coverage

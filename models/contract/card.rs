@@ -43,6 +43,8 @@ pub struct Card {
     pub vision_layers: usize,
     /// Width of the vision tower
     pub vision_hidden: usize,
+    /// Rows added to the first language layers for each visual token (DeepStack)
+    pub deepstack: usize,
     /// Pixels along a patch's side
     pub patch: usize,
     /// Patches along the side of one visual token

@@ -80,6 +80,12 @@ pub trait Family: Sync {
     /// When the configuration cannot be understood.
     fn card(&self, checkpoint: &Checkpoint) -> Result<Card, ModelError>;
 
+    /// What of the checkpoint needs no weights.
+    ///
+    /// # Errors
+    /// As [`Family::card`].
+    fn processor(&self, checkpoint: &Checkpoint) -> Result<Box<dyn Processor>, ModelError>;
+
     /// Loads the weights (memory-mapped where they are used as stored).
     ///
     /// # Errors
@@ -146,8 +152,9 @@ impl Logits {
     }
 }
 
-/// A loaded vision-language model. Shared by threads; what changes (KV, attention state) is passed in.
-pub trait Vlm: Send + Sync {
+/// What a checkpoint does that takes no weights: sizes, pixels, the prompt's text and positions. So that a run can be planned before
+/// gigabytes are read.
+pub trait Processor: Send + Sync {
     /// Facts.
     fn card(&self) -> &Card;
 
@@ -164,7 +171,7 @@ pub trait Vlm: Send + Sync {
     /// When the sides are too unequal.
     fn image_size(&self, source: Size, budget: Option<PixelBudget>) -> Result<Size, ModelError>;
 
-    /// Visual tokens of `frames` frames of `size` (as [`Vlm::frame_size`] gives).
+    /// Visual tokens of `frames` frames of `size` (as [`Processor::frame_size`] gives).
     fn visual_tokens(&self, size: Size, frames: usize) -> usize {
         let card = self.card();
         let side = card.patch * card.merge;
@@ -181,15 +188,8 @@ pub trait Vlm: Send + Sync {
     /// The same for one still image.
     ///
     /// # Errors
-    /// As [`Vlm::patch`].
+    /// As [`Processor::patch`].
     fn patch_image(&self, image: &Frame, size: Size) -> Result<Patches, ModelError>;
-
-    /// The vision tower. Temporal patches do not see each other, so encoding a video in chunks and joining them with
-    /// [`VisualTokens::concat`] gives what encoding it whole gives.
-    ///
-    /// # Errors
-    /// When the patches have another width than the tower's.
-    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError>;
 
     /// Replaces the prompt's placeholders, one for each of `media` in order, by the text that makes room for their
     /// tokens (and, for families that write times into the prompt, says when each was).
@@ -209,6 +209,30 @@ pub trait Vlm: Send + Sync {
         media: &[VisualTokens],
         seconds_per_patch: Option<f64>,
     ) -> Result<Sequence, ModelError>;
+}
+
+/// A loaded vision-language model. Shared by threads; what changes (KV, attention state) is passed in.
+pub trait Vlm: Send + Sync {
+    /// Its part without weights.
+    fn processor(&self) -> &dyn Processor;
+
+    /// Facts.
+    fn card(&self) -> &Card {
+        self.processor().card()
+    }
+
+    /// The vision tower. Temporal patches do not see each other, so encoding a video in chunks and joining them with
+    /// [`VisualTokens::concat`] gives what encoding it whole gives.
+    ///
+    /// # Errors
+    /// When the patches have another width than the tower's.
+    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError>;
+
+    /// The language model's own vectors of some tokens, `[ids, hidden]`: the space that visual tokens are put into.
+    ///
+    /// # Errors
+    /// When an id is outside the vocabulary.
+    fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError>;
 
     /// Runs `rows` of the sequence; the rows before them are in `kv`, and theirs are added to it. Long prompts are run
     /// in chunks of rows, each call with the next range, so that memory stays flat.

@@ -1,7 +1,8 @@
 //! Visual tokens: what the vision tower hands to the language model, with what belongs to each row.
 
-use super::{Medium, ModelError, PatchTime};
-use candle_core::Tensor;
+use super::{Medium, ModelError, PatchTime, Selection};
+use candle_core::{Device, Tensor};
+use std::ops::Range;
 
 /// Where a visual token lies, in merged patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +16,7 @@ pub struct Coordinate {
 }
 
 /// Visual tokens of one video or image. Embeddings, DeepStack rows and coordinates are columns of one table and are
-/// only appended and narrowed together.
+/// only appended and selected together.
 #[derive(Debug, Clone)]
 pub struct VisualTokens {
     embeddings: Tensor,
@@ -93,7 +94,7 @@ impl VisualTokens {
         &self.times
     }
 
-    /// Merged patches `(rows, columns)` of one temporal patch, before any narrowing.
+    /// Merged patches `(rows, columns)` of one temporal patch, before any selection.
     #[must_use]
     pub fn grid(&self) -> (usize, usize) {
         (self.rows as usize, self.columns as usize)
@@ -146,29 +147,101 @@ impl VisualTokens {
         Ok(joined)
     }
 
-    /// The tokens at `keep` alone (strictly ascending row numbers), with everything that belongs to them. Temporal
-    /// patches keep their entry even when no token of theirs is left.
+    /// What `selection` leaves of the tokens, with everything that belongs to them: embeddings and DeepStack rows are summed alike.
+    /// Temporal patches keep their entry even when no token of theirs is left.
     ///
     /// # Errors
-    /// When a row number is out of range or they do not ascend.
-    pub fn narrow(&self, keep: &[usize]) -> Result<Self, ModelError> {
-        let ascending = keep.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || keep.last().is_some_and(|&row| row >= self.len()) {
+    /// When a row number is out of range.
+    pub fn select(&self, selection: &Selection) -> Result<Self, ModelError> {
+        let groups = selection.groups();
+        let last = groups.iter().flat_map(|group| group.rows.iter().map(|&(row, _)| row).chain([group.at])).max();
+        if let Some(last) = last.filter(|&last| last >= self.len()) {
             return Err(ModelError::Shape {
                 what: "kept visual tokens",
                 expected: vec![self.len()],
-                found: keep.last().copied().into_iter().collect(),
+                found: vec![last],
             });
         }
-        let rows: Vec<u32> = keep.iter().map(|&row| row as u32).collect();
-        let rows = Tensor::new(rows, self.embeddings.device())?;
-        let deepstack = self.deepstack.iter().map(|tensor| tensor.index_select(&rows, 0));
+        let gather = Gather::new(selection, self.embeddings.device())?;
+        let deepstack = self.deepstack.iter().map(|tensor| gather.of(tensor));
         Ok(Self {
-            embeddings: self.embeddings.index_select(&rows, 0)?,
+            embeddings: gather.of(&self.embeddings)?,
             deepstack: deepstack.collect::<Result<_, _>>()?,
-            coordinates: keep.iter().map(|&row| self.coordinates[row]).collect(),
+            coordinates: groups.iter().map(|group| self.coordinates[group.at]).collect(),
             times: self.times.clone(),
             ..*self
         })
+    }
+
+    /// Some temporal patches alone (strictly ascending numbers), counted from 0 again, each with its own time.
+    ///
+    /// # Errors
+    /// When a number is out of range or they do not ascend.
+    pub fn pick(&self, patches: &[usize]) -> Result<Self, ModelError> {
+        let parts: Vec<Self> = patches.iter().map(|&patch| self.patches(patch..patch + 1)).collect::<Result<_, _>>()?;
+        if patches.windows(2).any(|pair| pair[0] >= pair[1]) {
+            let found = patches.to_vec();
+            return Err(ModelError::Shape { what: "temporal patches, which must ascend", expected: Vec::new(), found });
+        }
+        Self::concat(&parts)
+    }
+
+    /// The temporal patches in `range` alone, counted from 0 again.
+    ///
+    /// # Errors
+    /// When there are not so many patches.
+    pub fn patches(&self, range: Range<usize>) -> Result<Self, ModelError> {
+        if range.start > range.end || range.end > self.times.len() {
+            let found = vec![range.start, range.end];
+            return Err(ModelError::Shape { what: "temporal patches", expected: vec![self.times.len()], found });
+        }
+        // Tokens stand in the order of their patches.
+        let row = |patch: usize| self.coordinates.partition_point(|at| (at.t as usize) < patch);
+        let (first, count) = (row(range.start), row(range.end) - row(range.start));
+        let part = |tensor: &Tensor| tensor.narrow(0, first, count);
+        let from = range.start as u32;
+        Ok(Self {
+            embeddings: part(&self.embeddings)?,
+            deepstack: self.deepstack.iter().map(part).collect::<Result<_, _>>()?,
+            coordinates: self.coordinates[first..first + count]
+                .iter()
+                .map(|at| Coordinate { t: at.t - from, ..*at })
+                .collect(),
+            times: self.times[range].to_vec(),
+            ..*self
+        })
+    }
+}
+
+/// Rows of a table into the rows of a shorter one.
+struct Gather {
+    rows: Tensor,
+    /// Weights `[members, 1]` and the group that each member goes to; `None` where rows are only dropped
+    sums: Option<(Tensor, Tensor)>,
+    groups: usize,
+}
+
+impl Gather {
+    fn new(selection: &Selection, device: &Device) -> Result<Self, ModelError> {
+        let groups = selection.groups();
+        let members =
+            || groups.iter().enumerate().flat_map(|(n, group)| group.rows.iter().map(move |&(row, w)| (n, row, w)));
+        let rows: Vec<u32> = members().map(|(_, row, _)| row as u32).collect();
+        let sums = if selection.only_drops() {
+            None
+        } else {
+            let weights: Vec<f32> = members().map(|(_, _, weight)| weight).collect();
+            let of: Vec<u32> = members().map(|(group, ..)| group as u32).collect();
+            Some((Tensor::new(weights, device)?.unsqueeze(1)?, Tensor::new(of, device)?))
+        };
+        Ok(Self { rows: Tensor::new(rows, device)?, sums, groups: groups.len() })
+    }
+
+    fn of(&self, table: &Tensor) -> Result<Tensor, ModelError> {
+        let rows = table.index_select(&self.rows, 0)?;
+        let Some((weights, groups)) = &self.sums else { return Ok(rows) };
+        let weighted = rows.broadcast_mul(&weights.to_dtype(table.dtype())?)?;
+        let empty = Tensor::zeros((self.groups, table.dim(1)?), table.dtype(), table.device())?;
+        Ok(empty.index_add(groups, &weighted, 0)?)
     }
 }

@@ -217,6 +217,7 @@ pub(crate) fn one_or_equal<'de, D: serde::Deserializer<'de>>(deserializer: D) ->
 pub(crate) struct VisionFacts {
     pub(crate) layers: usize,
     pub(crate) hidden: usize,
+    pub(crate) deepstack: usize,
 }
 
 /// A card from a configuration that has been read.
@@ -243,6 +244,7 @@ pub(crate) fn card<V>(
         context: parts.context,
         vision_layers: vision.layers,
         vision_hidden: vision.hidden,
+        deepstack: vision.deepstack,
         patch: video.pixels.patch,
         merge: video.pixels.merge,
         temporal_patch: video.pixels.temporal_patch,

@@ -88,8 +88,7 @@ impl Decoder {
                 found: vec![rows.start, rows.end],
             });
         }
-        let ids = self.known(&sequence.ids()[rows.clone()])?;
-        let mut hidden = self.embed_tokens.index_select(&ids, 0)?;
+        let mut hidden = self.embed(&sequence.ids()[rows.clone()])?;
         let visual = pieces(sequence, &rows, media)?;
         for piece in &visual {
             let embeddings = media[piece.medium].embeddings().narrow(0, piece.source, piece.len)?;
@@ -124,13 +123,13 @@ impl Decoder {
         Logits::new(&self.lm_head.forward(&self.norm.forward(&hidden)?)?)
     }
 
-    /// The ids as a tensor, once they are known to lie in the vocabulary.
-    fn known(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
+    /// The table's rows for `ids`, once they are known to lie in the vocabulary.
+    pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= self.config.vocabulary) {
             let found = vec![id as usize];
             return Err(ModelError::Shape { what: "token id", expected: vec![self.config.vocabulary], found });
         }
-        Ok(Tensor::new(ids, self.embed_tokens.device())?)
+        Ok(self.embed_tokens.index_select(&Tensor::new(ids, self.embed_tokens.device())?, 0)?)
     }
 
     fn rotation(

@@ -115,7 +115,8 @@ impl Config {
     }
 
     pub(super) fn card(&self, checkpoint: &Checkpoint) -> Result<Card, ModelError> {
-        let vision = VisionFacts { layers: self.parts.vision.depth, hidden: self.parts.vision.hidden_size };
+        let vision =
+            VisionFacts { layers: self.parts.vision.depth, hidden: self.parts.vision.hidden_size, deepstack: 0 };
         config::card("qwen2_5_vl", checkpoint, &self.parts, &vision, &self.video)
     }
 }

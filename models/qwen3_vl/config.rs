@@ -118,7 +118,11 @@ impl Config {
     }
 
     pub(super) fn card(&self, checkpoint: &Checkpoint) -> Result<Card, ModelError> {
-        let vision = VisionFacts { layers: self.parts.vision.depth, hidden: self.parts.vision.hidden_size };
+        let vision = VisionFacts {
+            layers: self.parts.vision.depth,
+            hidden: self.parts.vision.hidden_size,
+            deepstack: self.parts.vision.deepstack_visual_indexes.len(),
+        };
         config::card("qwen3_vl", checkpoint, &self.parts, &vision, &self.video)
     }
 }

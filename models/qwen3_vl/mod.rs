@@ -12,6 +12,7 @@ use crate::{
     Attention, Card, Checkpoint, Family, Frame, KvCache, LoadOptions, Logits, Medium, ModelError, Patches, PixelBudget,
     Sequence, Size, VisualTokens, Vlm, Want,
 };
+use candle_core::Tensor;
 use config::Config;
 use std::ops::Range;
 use vision::Vision;
@@ -33,33 +34,51 @@ impl Family for Qwen3Vl {
         Config::read(checkpoint)?.card(checkpoint)
     }
 
+    fn processor(&self, checkpoint: &Checkpoint) -> Result<Box<dyn crate::Processor>, ModelError> {
+        Ok(Box::new(Processor::open(checkpoint)?))
+    }
+
     fn load(&self, checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Box<dyn Vlm>, ModelError> {
-        let config = Config::read(checkpoint)?;
+        let processor = Processor::open(checkpoint)?;
+        let config = &processor.config;
         let weights = Weights::open(checkpoint, options)?;
         let trunk = weights.at_first(&["model.language_model", "language_model.model", "model"], "embed_tokens.weight");
         let tower = weights.at_first(&["model.visual", "visual"], "patch_embed.proj.weight");
         let head = weights.at_first(&["lm_head", "language_model.lm_head"], "weight");
         Ok(Box::new(Model {
-            card: config.card(checkpoint)?,
-            vision: Vision::load(&config, &tower)?,
+            vision: Vision::load(config, &tower)?,
             decoder: Decoder::load(config.parts.decoder.clone(), &trunk, &head)?,
-            video: Patcher::new(config.video.pixels.clone()),
-            image: Patcher::new(config.image.pixels.clone()),
-            config,
+            processor,
         }))
     }
 }
 
-struct Model {
+struct Processor {
     card: Card,
     config: Config,
-    vision: Vision,
-    decoder: Decoder,
     video: Patcher,
     image: Patcher,
 }
 
-impl Vlm for Model {
+impl Processor {
+    fn open(checkpoint: &Checkpoint) -> Result<Self, ModelError> {
+        let config = Config::read(checkpoint)?;
+        Ok(Self {
+            card: config.card(checkpoint)?,
+            video: Patcher::new(config.video.pixels.clone()),
+            image: Patcher::new(config.image.pixels.clone()),
+            config,
+        })
+    }
+}
+
+struct Model {
+    processor: Processor,
+    vision: Vision,
+    decoder: Decoder,
+}
+
+impl crate::Processor for Processor {
     fn card(&self) -> &Card {
         &self.card
     }
@@ -84,16 +103,26 @@ impl Vlm for Model {
         self.image.patch(std::slice::from_ref(image), size, Medium::Image)
     }
 
-    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
-        self.vision.encode(patches)
-    }
-
     fn expand(&self, prompt: &str, media: &[VisualTokens]) -> Result<String, ModelError> {
         layout::expand(prompt, media)
     }
 
     fn layout(&self, ids: &[u32], media: &[VisualTokens], _: Option<f64>) -> Result<Sequence, ModelError> {
         layout::layout(ids, (self.config.parts.image_token, self.config.parts.video_token), media)
+    }
+}
+
+impl Vlm for Model {
+    fn processor(&self) -> &dyn crate::Processor {
+        &self.processor
+    }
+
+    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
+        self.vision.encode(patches)
+    }
+
+    fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
+        self.decoder.embed(ids)
     }
 
     fn forward(

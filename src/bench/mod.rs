@@ -3,6 +3,7 @@
 
 // causal attention, dense and sparse
 pub mod attention;
+mod compress;
 // frames out of a file
 pub mod decode;
 // a grid of shares as a picture
@@ -15,11 +16,20 @@ pub mod scenes;
 mod scores;
 mod world;
 
+pub use compress::{CompressBench, CompressRow, compress};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};
+
+/// The high-water mark of resident memory, where the system tells it.
+#[must_use]
+pub fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
 
 /// The middle one of at least one measurement.
 fn median(seconds: &[f64]) -> f64 {

@@ -148,7 +148,7 @@ pub fn film(split: Split, seed: u64, (minutes, depth): (f64, f64), path: &Path) 
 }
 
 /// What is asked for each needle, and its right answer.
-fn needles(haystack: &Haystack) -> [(Kind, String, String); 3] {
+pub(super) fn needles(haystack: &Haystack) -> [(Kind, String, String); 3] {
     let (shaped, coloured) = (haystack.shaped.0, haystack.coloured.0);
     [
         (Kind::Reading, "What does the sign say?".to_owned(), format!("{}.", haystack.sign.0)),

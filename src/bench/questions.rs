@@ -2,7 +2,7 @@
 
 use super::right;
 use crate::decode::{self, Limits, VideoFacts};
-use crate::recipe::Options;
+use crate::recipe::{self, Options};
 use crate::run::{self, Answer, Cancel, Event, Job, Model, Question, RunError};
 use longsight_world::questions::Kind;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,6 @@ pub(super) fn ask_file(
     let video = decode::open(path, &Limits::default())?;
     let facts = VideoFacts::new(&video, path)
         .map_err(|source| decode::DecodeError::Unreadable { path: path.to_path_buf(), source })?;
-    let job = Job { facts: &facts, questions, pipeline: "default", options, blind };
+    let job = Job { facts: &facts, questions, pipeline: recipe::DEFAULT, options, rates: None, blind };
     run::ask(model, video, &job, cancel, &mut |_: Event| ())
 }

@@ -93,10 +93,10 @@ pub struct WorldReport {
 const AT_ONCE: usize = 10;
 
 /// One question's outcome.
-struct Outcome {
+pub(super) struct Outcome {
     kind: Kind,
     expected: String,
-    right: bool,
+    pub(super) right: bool,
     refused: bool,
     iou: Option<f64>,
 }
@@ -147,7 +147,7 @@ pub fn world(
     })
 }
 
-fn outcomes(
+pub(super) fn outcomes(
     model: &Model,
     path: &std::path::Path,
     asked: &[questions::Question],
@@ -176,7 +176,11 @@ fn is_small(count: &str) -> bool {
 }
 
 /// Of the outcomes that are `asked` about, those that `hit`.
-fn share_of(outcomes: &[Outcome], asked: impl Fn(&Outcome) -> bool, hit: impl Fn(&Outcome) -> bool) -> Share {
+pub(super) fn share_of(
+    outcomes: &[Outcome],
+    asked: impl Fn(&Outcome) -> bool,
+    hit: impl Fn(&Outcome) -> bool,
+) -> Share {
     let of = outcomes.iter().filter(|&one| asked(one));
     Share::new(of.clone().filter(|&one| hit(one)).count(), of.count())
 }
@@ -200,7 +204,7 @@ fn by_kind(seeing: &[Outcome], blind: Option<&[Outcome]>) -> Vec<KindScore> {
         .collect()
 }
 
-fn timed(outcomes: &[Outcome]) -> Timed {
+pub(super) fn timed(outcomes: &[Outcome]) -> Timed {
     let ious: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.iou).collect();
     let (of, n) = (ious.len(), ious.len().max(1) as f64);
     let mean_iou = ious.iter().sum::<f64>() / n;

@@ -4,11 +4,11 @@ use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
 use super::time::format_time;
 use super::video::Input;
-use super::{Context, model_dir, output, parse_time, progress, wait};
+use super::{Context, model_dir, output, parse_time, plan, progress, rates, wait};
 use crate::decode::Limits;
 use crate::evidence::Status;
-use crate::recipe::{self, Options, PrefillMode};
-use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, PlanError, Question, RunError};
+use crate::recipe::{self, Budget, Options, PrefillMode};
+use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, RunError};
 use longsight_models::LoadOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +37,9 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     pipeline: PipelineArgs,
+    /// Say what would be done and what it would take, and do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     /// Exit with code 7 when no span supports an answer
     #[arg(long)]
     require_evidence: bool,
@@ -82,7 +85,16 @@ impl ModelArgs {
         Model::load(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
     }
 
-    /// The same for `tune`, which writes the pattern file anew.
+    /// Reads what can be known without the weights.
+    ///
+    /// # Errors
+    /// With exit code 5.
+    pub(super) fn outline(&self) -> Result<Outline> {
+        let folder = model_dir::resolve(&self.model)?;
+        Outline::open(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+    }
+
+    /// Loads the model for `tune`, which writes the pattern file anew.
     ///
     /// # Errors
     /// With exit code 5.
@@ -104,7 +116,13 @@ impl ModelArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct PipelineArgs {
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(super) reading: ReadingArgs,
+    /// The most memory (8G, 512M): frames, their size and their tokens are chosen to fit
+    #[arg(long, value_name = "BYTES", value_parser = recipe::parse_bytes, env = "LONGSIGHT_MEMORY")]
+    memory: Option<u64>,
+    /// The most time from start to answer (60s, 1:30), likewise
+    #[arg(long, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_BUDGET")]
+    budget: Option<f64>,
     /// The most tokens of an answer
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
@@ -120,7 +138,7 @@ pub(super) struct PipelineArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ReadingArgs {
     /// A built-in pipeline, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", default_value = "default", env = "LONGSIGHT_PIPELINE")]
+    #[arg(long, value_name = "NAME|FILE", default_value = recipe::DEFAULT, env = "LONGSIGHT_PIPELINE")]
     pub(super) pipeline: String,
     /// Look from here on (90, 1:30, 0:01:30.5)
     #[arg(long, value_name = "T", value_parser = parse_time)]
@@ -134,9 +152,21 @@ pub(super) struct ReadingArgs {
     /// The most frames to look at
     #[arg(long, value_name = "N", env = "LONGSIGHT_MAX_FRAMES")]
     max_frames: Option<usize>,
-    /// The most visual tokens
+    /// The most visual tokens that reach the language model
     #[arg(long, value_name = "N", env = "LONGSIGHT_MAX_TOKENS")]
     max_tokens: Option<usize>,
+    /// Which moments go into the prompt: all, or a sampler's name
+    #[arg(long, value_name = "SAMPLER", env = "LONGSIGHT_SAMPLE")]
+    sample: Option<String>,
+    /// The share of moments that a sampler keeps
+    #[arg(long, value_name = "SHARE", env = "LONGSIGHT_SAMPLE_KEEP")]
+    sample_keep: Option<f64>,
+    /// How visual tokens become fewer: a method's name, none, or auto (only where it would not fit otherwise)
+    #[arg(long, value_name = "METHOD", env = "LONGSIGHT_COMPRESS")]
+    compress: Option<String>,
+    /// The share of visual tokens that is kept
+    #[arg(long, value_name = "SHARE", env = "LONGSIGHT_KEEP")]
+    keep: Option<f64>,
     /// Which attention runs the prompt
     #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
     prefill: Option<PrefillMode>,
@@ -147,11 +177,13 @@ impl PipelineArgs {
     ///
     /// # Errors
     /// With exit code 2 when there is no such pipeline or it has a key that is not known.
-    fn options(&self) -> Result<Options> {
+    pub(super) fn options(&self) -> Result<Options> {
         let mut flags = Options::default();
         flags.generate.max_new_tokens = self.max_new_tokens;
         flags.generate.temperature = self.temperature;
         flags.generate.seed = self.seed;
+        flags.budget.memory = self.memory;
+        flags.budget.seconds = self.budget;
         Ok(self.reading.options()?.overridden_by(&flags))
     }
 }
@@ -169,6 +201,10 @@ impl ReadingArgs {
         flags.decode.from = self.from;
         flags.decode.to = self.to;
         flags.vision.max_tokens = self.max_tokens;
+        flags.sample.method.clone_from(&self.sample);
+        flags.sample.keep = self.sample_keep;
+        flags.compress.method.clone_from(&self.compress);
+        flags.compress.keep = self.keep;
         flags.prefill.mode = self.prefill;
         Ok(file.overridden_by(&flags))
     }
@@ -190,14 +226,26 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     }
     // The file is looked at before the model is loaded: a wrong path is told at once.
     let input = Input::open(&args.video, &Limits::default())?;
+    let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
+    let questions: Vec<Question> = args.questions.iter().map(question).collect();
+    if args.dry_run {
+        let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
+        return if context.json { output::json(&forecast) } else { plan::print(&forecast, context) };
+    }
     let facts = input.facts()?;
     let mut progress = progress::Bar::new(context);
     progress.show(&Event::Loading);
     let model = args.model.load()?;
-    let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
-    let questions: Vec<Question> = args.questions.iter().map(question).collect();
+    let rates = match options.budget == Budget::default() {
+        true => None,
+        false => {
+            let machine = rates::of_machine(model.facts(), context, || rates::measure(&model))?;
+            Some(rates::of_video(machine, &input, &options, model.vlm().card().fps)?)
+        }
+    };
     let pipeline = &args.pipeline.reading.pipeline;
-    let job = Job { facts: &facts, questions: &questions, pipeline, options: &options, blind: false };
+    let job =
+        Job { facts: &facts, questions: &questions, pipeline, options: &options, rates: rates.as_ref(), blind: false };
     let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
     for answer in &answers {
@@ -249,14 +297,22 @@ fn print(answer: &Answer, several: bool, context: &Context) {
     }
 }
 
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match &error {
+            PlanError::DoesNotFit { hint, .. } => {
+                Self::new(Kind::DoesNotFit, &error).hint(format!("{hint}; or look at less with --from/--to"))
+            }
+            _ => Self::new(Kind::Usage, &error),
+        }
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Decode(error) => error.into(),
-            RunError::Plan(error @ PlanError::DoesNotFit { .. }) => {
-                Self::new(Kind::DoesNotFit, &error).hint("raise --max-tokens, or look at less with --from/--to")
-            }
-            RunError::Plan(error) => Self::new(Kind::Usage, &error),
+            RunError::Plan(error) => error.into(),
             RunError::NothingSeen { .. } => {
                 Self::new(Kind::Input, &error).hint("`longsight frames` shows what can be decoded")
             }

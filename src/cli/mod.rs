@@ -13,7 +13,9 @@ mod frames;
 mod model;
 mod model_dir;
 mod output;
+mod plan;
 mod progress;
+mod rates;
 mod scenes;
 mod schemas;
 mod time;
@@ -60,6 +62,8 @@ pub struct Context {
 enum Command {
     /// Answer questions about a video, with the spans that the answers rest on
     Ask(ask::Args),
+    /// Say what a run would do and what it would take, before it does it
+    Plan(plan::Args),
     /// List the shots of a video
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
     let context = cli.context;
     let result = match cli.command {
         Command::Ask(args) => ask::run(&args, &context),
+        Command::Plan(args) => plan::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),

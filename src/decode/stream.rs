@@ -273,6 +273,20 @@ const WAITING_BYTES: usize = 128 << 20;
 const MIN_WAITING: usize = 2;
 const MAX_WAITING: usize = 64;
 
+/// Native pictures that a decoder holds for reference and reordering, in the usual case.
+const REFERENCES: u64 = 4;
+
+/// Bytes of pictures that decoding `frames` wanted frames of `pixels` pixels, `seconds` of video in all, holds on `cores` cores: native ones in
+/// the decoders and on their way to becoming RGB, and RGB ones. The walk that is ahead has its room full of them, others next to none.
+#[must_use]
+pub fn held_bytes(pixels: u64, frames: u64, seconds: f64, cores: usize) -> (u64, u64) {
+    let (rgb, native) = (pixels * 3, pixels * 3 / 2);
+    let walks = ((seconds / MIN_PART_S) as usize).clamp(1, cores.max(1));
+    let room = waiting(usize::try_from(rgb).unwrap_or(usize::MAX).max(1), walks) as u64;
+    let waiting = (walks as u64 - 1) * room.min(frames / walks as u64) * 3 / 5 + (FRAMES_IN_FLIGHT as u64).min(frames);
+    (walks as u64 * (REFERENCES + FRAMES_IN_FLIGHT as u64 / 2) * native, waiting * rgb)
+}
+
 /// How many pictures of so many bytes each of `walks` walks may have waiting.
 fn waiting(picture_bytes: usize, walks: usize) -> usize {
     (WAITING_BYTES / walks.max(1) / picture_bytes).clamp(MIN_WAITING, MAX_WAITING)

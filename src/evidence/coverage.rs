@@ -17,6 +17,8 @@ pub struct Coverage {
     pub frames_seen: u64,
     /// The longest stretch without a seen frame, borders included, in seconds
     pub max_gap_s: f64,
+    /// What lasts at least so long was seen in at least one frame, in seconds
+    pub smallest_event_s: f64,
     /// Visual tokens before compression
     pub visual_tokens_before: u64,
     /// Visual tokens that reached the language model
@@ -39,6 +41,7 @@ impl Coverage {
             frames_decoded: decoded,
             frames_seen: seen.len() as u64,
             max_gap_s,
+            smallest_event_s: max_gap_s,
             visual_tokens_before: before as u64,
             visual_tokens_after: after as u64,
         }

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 pub enum Status {
     /// Every time it names lies on frames that were seen
     Supported,
-    /// It names no time, or only some of its times lie on frames that were seen
+    /// It names no time, or only some of its times lie on frames that were seen, or it denies what could lie between them
     Partly,
     /// It names times of which none lies on a frame that was seen
     Unsupported,
-    /// It says that the video does not show it
+    /// It says that the video does not show it, and nothing of a second or more could hide between the frames that were seen
     Unanswerable,
 }
 
@@ -81,7 +81,16 @@ pub struct Finding {
 /// A border is moved to the nearest seen frame; a span with no seen frame inside is reported, not shown.
 #[must_use]
 pub fn weigh(answer: &str, score: f64, seen: &[FrameRef], coverage: &Coverage) -> Finding {
-    if says_absent(answer) {
+    let absent = says_absent(answer);
+    if (absent || says_no(answer)) && coverage.smallest_event_s > SHORT_EVENT_S {
+        // What lies between two frames was not seen, so that it cannot be denied.
+        let warning = format!(
+            "what is shorter than {:.1} s can lie between the frames that were seen: \"{answer}\" is not certain",
+            coverage.smallest_event_s
+        );
+        return Finding { status: Status::Partly, evidence: Vec::new(), warnings: vec![warning] };
+    }
+    if absent {
         return Finding { status: Status::Unanswerable, evidence: Vec::new(), warnings: Vec::new() };
     }
     let named = spans_in(answer);
@@ -108,6 +117,14 @@ pub fn weigh(answer: &str, score: f64, seen: &[FrameRef], coverage: &Coverage) -
         _ => Status::Partly,
     };
     Finding { status, evidence, warnings }
+}
+
+/// Events that questions are about last so long at least, unless they say otherwise.
+const SHORT_EVENT_S: f64 = 1.0;
+
+/// Whether the answer is a flat no.
+fn says_no(answer: &str) -> bool {
+    answer.split(|c: char| !c.is_alphanumeric()).next().is_some_and(|first| first.eq_ignore_ascii_case("no"))
 }
 
 /// Whether the answer says that the video does not show what was asked for.
@@ -190,5 +207,18 @@ mod tests {
         let (frames, coverage) = seen();
         assert_eq!(weigh("Red.", 0.9, &frames, &coverage).status, Status::Partly);
         assert_eq!(weigh("It is not in the video.", 0.9, &frames, &coverage).status, Status::Unanswerable);
+    }
+
+    #[test]
+    fn what_could_lie_between_frames_is_not_denied() {
+        let (frames, _) = seen();
+        let few: Vec<FrameRef> = frames.iter().copied().step_by(8).collect();
+        let coverage = Coverage::of(0.0, 20.0, 600, &few, 90, 90);
+        assert!(coverage.smallest_event_s > SHORT_EVENT_S);
+        for answer in ["It is not in the video.", "No.", "no, there is none"] {
+            let finding = weigh(answer, 0.9, &few, &coverage);
+            assert_eq!((finding.status, finding.warnings.len()), (Status::Partly, 1), "{answer}");
+        }
+        assert!(weigh("North.", 0.9, &few, &coverage).warnings.is_empty());
     }
 }

@@ -9,7 +9,7 @@ mod tokenizer;
 pub use template::{ChatTemplate, Message, Part, Role};
 pub use tokenizer::{TextStream, Tokenizer};
 
-use longsight_models::{Checkpoint, ModelError, Sequence, VisualTokens, Vlm};
+use longsight_models::{Checkpoint, ModelError, Processor, Sequence, VisualTokens};
 use std::path::PathBuf;
 
 /// Why a prompt cannot be made.
@@ -81,11 +81,11 @@ impl Prompter {
     /// When the template fails or the messages mention other media than given.
     pub fn build(
         &self,
-        model: &dyn Vlm,
+        processor: &dyn Processor,
         messages: &[Message],
         media: &[VisualTokens],
     ) -> Result<Sequence, PromptError> {
-        let ids = self.tokenizer.encode(&model.expand(&self.render(messages)?, media)?)?;
-        Ok(model.layout(&ids, media, None)?)
+        let ids = self.tokenizer.encode(&processor.expand(&self.render(messages)?, media)?)?;
+        Ok(processor.layout(&ids, media, None)?)
     }
 }

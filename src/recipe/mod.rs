@@ -3,14 +3,25 @@
 //! Tables stand in data order. Unknown keys are errors that name the nearest known one, with line and column. The
 //! resolved form, against a video and a model, is [`crate::run::Plan`].
 
+mod bytes;
 mod nearest;
+
+pub use bytes::parse_bytes;
 
 use crate::prefill::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The pipelines that are part of the program: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[("default", include_str!("../../pipelines/default.toml"))];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    (DEFAULT, include_str!("../../pipelines/balanced.toml")),
+    ("quick", include_str!("../../pipelines/quick.toml")),
+    ("hour", include_str!("../../pipelines/hour.toml")),
+    ("dense", include_str!("../../pipelines/dense.toml")),
+];
+
+/// The pipeline that is used when none is named.
+pub const DEFAULT: &str = "balanced";
 
 /// A pipeline as written: what is `None` was not said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,12 +31,18 @@ pub struct Options {
     pub decode: Decode,
     /// How large they are shown to the model
     pub vision: Vision,
+    /// Which of the frames that were encoded go on
+    pub sample: Sample,
+    /// How visual tokens become fewer
+    pub compress: Compress,
     /// How the prompt is run
     pub prefill: Prefill,
     /// How the answer is sampled
     pub generate: Generate,
     /// What an answer must rest on
     pub evidence: Evidence,
+    /// What all of it may cost
+    pub budget: Budget,
 }
 
 /// `[decode]`
@@ -46,8 +63,39 @@ pub struct Decode {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vision {
-    /// The most visual tokens; frames become fewer until they fit
+    /// The most visual tokens that reach the language model
     pub max_tokens: Option<usize>,
+}
+
+/// `[sample]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sample {
+    /// A sampler's name, or `all`
+    pub method: Option<String>,
+    /// The share of moments (temporal patches) that is kept, above 0 and at most 1
+    pub keep: Option<f64>,
+}
+
+/// `[compress]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compress {
+    /// A method's name, `none`, or `auto`: only where something would not fit otherwise
+    pub method: Option<String>,
+    /// The share of visual tokens that is kept, above 0 and at most 1
+    pub keep: Option<f64>,
+}
+
+/// `[budget]`: what a run may cost; frames, their size and their tokens are chosen to fit
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Budget {
+    /// Peak memory: bytes, or with a unit (`"8G"`, `"512M"`)
+    #[serde(deserialize_with = "bytes::deserialize")]
+    pub memory: Option<u64>,
+    /// Seconds from the start to the answer
+    pub seconds: Option<f64>,
 }
 
 /// `[prefill]`
@@ -171,6 +219,14 @@ impl Options {
                 to: over.decode.to.or(self.decode.to),
             },
             vision: Vision { max_tokens: over.vision.max_tokens.or(self.vision.max_tokens) },
+            sample: Sample {
+                method: over.sample.method.clone().or(self.sample.method.clone()),
+                keep: over.sample.keep.or(self.sample.keep),
+            },
+            compress: Compress {
+                method: over.compress.method.clone().or(self.compress.method.clone()),
+                keep: over.compress.keep.or(self.compress.keep),
+            },
             prefill: Prefill {
                 mode: over.prefill.mode.or(self.prefill.mode),
                 pattern: over.prefill.pattern.or(self.prefill.pattern),
@@ -184,6 +240,10 @@ impl Options {
                 seed: over.generate.seed.or(self.generate.seed),
             },
             evidence: Evidence { require: over.evidence.require.or(self.evidence.require) },
+            budget: Budget {
+                memory: over.budget.memory.or(self.budget.memory),
+                seconds: over.budget.seconds.or(self.budget.seconds),
+            },
         }
     }
 }

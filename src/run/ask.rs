@@ -1,12 +1,15 @@
 //! One video, some questions: the whole way.
 
-use super::{Answer, Cancel, Event, Model, Plan, PlanError, Sink, Timing, Usage, plan};
+use super::choose::choose;
+use super::{Answer, Cancel, Event, Model, Plan, PlanError, Rates, Sink, Timing, Usage, plan};
+use crate::compress;
 use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
 use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
+use crate::sample;
 use crate::vision::Encoder;
 use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
 use std::time::Instant;
@@ -37,6 +40,8 @@ pub struct Job<'a> {
     pub pipeline: &'a str,
     /// Its settings, flags included
     pub options: &'a Options,
+    /// What this machine does, where the options limit memory or time
+    pub rates: Option<&'a Rates>,
     /// Grey pictures in place of the video's: what a benchmark's answers are worth without looking
     pub blind: bool,
 }
@@ -107,7 +112,9 @@ pub fn ask(
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Answer>, RunError> {
-    let (plan, planned) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm(), model.patterns())?;
+    let processor = model.vlm().processor();
+    let (plan, planned) =
+        Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
     let mut seen = look(model, video, job, &plan, cancel, sink)?;
     seen.warnings.splice(0..0, planned);
     let ledger = Ledger::default();
@@ -151,6 +158,10 @@ pub(super) fn look(
     };
     let mut stream = decode::stream_opened(video, &request)?;
     let mut encoder = Encoder::new(model.vlm(), plan.size());
+    let sampler = sample::sampler(&plan.sample.method);
+    // Moments are chosen from all of them, so compression has to wait for the choice.
+    let mut tokens = compress::Stream::new(if sampler.is_none() { plan.compressor() } else { None });
+    let mut before = 0;
     let mut frames: Vec<FrameRef> = Vec::new();
     let mut timing = Timing::default();
     loop {
@@ -166,8 +177,14 @@ pub(super) fn look(
             frame.image.fill(127);
         }
         let encoding = Instant::now();
-        encoder.push(frame)?;
+        let chunk = encoder.push(frame)?;
         timing.vision += encoding.elapsed().as_secs_f64();
+        if let Some(chunk) = chunk {
+            before += chunk.len();
+            let compressing = Instant::now();
+            tokens.push(chunk)?;
+            timing.compress += compressing.elapsed().as_secs_f64();
+        }
         sink(Event::Encoded { frames: frames.len() as u64, of: plan.decode.max_frames.max(frames.len() as u64) });
     }
     let report = stream.finish()?;
@@ -176,16 +193,36 @@ pub(super) fn look(
         return Err(RunError::NothingSeen { path: job.facts.path.clone(), from, to });
     }
     let encoding = Instant::now();
-    let tokens = encoder.finish()?;
+    let chunk = encoder.finish()?;
     timing.vision += encoding.elapsed().as_secs_f64();
+    let compressing = Instant::now();
+    if let Some(chunk) = chunk {
+        before += chunk.len();
+        tokens.push(chunk)?;
+    }
+    let mut tokens = tokens.finish()?;
+    if let Some(sampler) = sampler {
+        let chosen = choose(model, sampler, plan.sample.keep, job.questions, &tokens)?;
+        let mut stream = compress::Stream::new(plan.compressor());
+        stream.push(chosen)?;
+        tokens = stream.finish()?;
+    }
+    timing.compress += compressing.elapsed().as_secs_f64();
+    // A frame of which no token is left was not seen.
+    let left = tokens.times().iter().zip(tokens.tokens_per_time()).filter(|&(_, count)| count > 0);
+    let seen: Vec<_> = left.map(|(time, _)| time.first.index..=time.last.index).collect();
+    frames.retain(|frame| {
+        let next = seen.partition_point(|frames| *frames.end() < frame.index);
+        seen.get(next).is_some_and(|frames| frames.contains(&frame.index))
+    });
     timing.total = start.elapsed().as_secs_f64();
     let warnings = report.warnings.iter().map(ToString::to_string).collect();
-    let coverage = cover(&report, &frames, tokens.len());
+    let coverage = cover(&report, &frames, before, tokens.len());
     Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing })
 }
 
-fn cover(report: &DecodeReport, frames: &[FrameRef], tokens: usize) -> Coverage {
-    Coverage::of(report.coverage.start, report.coverage.end, report.frames_decoded, frames, tokens, tokens)
+fn cover(report: &DecodeReport, frames: &[FrameRef], before: usize, after: usize) -> Coverage {
+    Coverage::of(report.coverage.start, report.coverage.end, report.frames_decoded, frames, before, after)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the products of every stage meet here, and nowhere else")]
@@ -252,11 +289,11 @@ fn answer(
 /// The prompt of a question about what was seen.
 pub(super) fn sequence(model: &Model, question: &Question, seen: &Seen) -> Result<Sequence, RunError> {
     let messages = [Message::about_video(wording(question))];
-    Ok(model.prompter.build(model.vlm(), &messages, &seen.tokens)?)
+    Ok(model.prompter.build(model.vlm().processor(), &messages, &seen.tokens)?)
 }
 
 /// The question as the model reads it; choices stand on lines of their own.
-fn wording(question: &Question) -> String {
+pub(super) fn wording(question: &Question) -> String {
     if question.choices.is_empty() {
         return question.text.clone();
     }

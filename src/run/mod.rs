@@ -8,16 +8,26 @@
 
 mod answer;
 mod ask;
+mod calibrate;
 mod cancel;
+mod choose;
+mod cost;
 mod event;
+mod fit;
+mod forecast;
 mod model;
 mod plan;
 mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
 pub use ask::{Job, Question, RunError, ask};
+pub use calibrate::{calibrate, decoding_rate};
 pub use cancel::Cancel;
+pub use cost::{Cost, Rates};
 pub use event::{Event, Sink};
-pub use model::{LoadError, Model};
-pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
+pub use forecast::{Forecast, Prospect, forecast};
+pub use model::{LoadError, Model, Outline};
+pub use plan::{
+    CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan,
+};
 pub use tune::tune;

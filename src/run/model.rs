@@ -3,7 +3,7 @@
 use super::ModelFacts;
 use crate::prefill::{PatternFile, PatternFileError};
 use crate::prompt::{PromptError, Prompter};
-use longsight_models::{Checkpoint, LoadOptions, ModelError, Vlm, family_of};
+use longsight_models::{Checkpoint, Family, LoadOptions, ModelError, Processor, Vlm, family_of};
 use std::path::Path;
 
 /// A loaded model with its tokeniser and chat template. Shared by threads and questions.
@@ -12,6 +12,50 @@ pub struct Model {
     pub(super) prompter: Prompter,
     pub(super) facts: ModelFacts,
     pub(super) patterns: Option<PatternFile>,
+}
+
+/// A checkpoint that is known but not loaded: enough to plan a run.
+pub struct Outline {
+    pub(super) processor: Box<dyn Processor>,
+    pub(super) prompter: Prompter,
+    pub(super) facts: ModelFacts,
+    pub(super) patterns: Option<PatternFile>,
+}
+
+impl Outline {
+    /// Reads the checkpoint's configuration, tokeniser and pattern file, and no weights.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn open(id: &str, folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let checkpoint = Checkpoint::open(folder)?;
+        let family = family_of(&checkpoint)?;
+        let processor = family.processor(&checkpoint)?;
+        let patterns = PatternFile::beside(folder, processor.card().layers, processor.card().heads)?;
+        let facts = facts(id, &checkpoint, family, options);
+        Ok(Self { processor, prompter: Prompter::open(&checkpoint)?, facts, patterns })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn facts(&self) -> &ModelFacts {
+        &self.facts
+    }
+
+    /// Frames per second that it is shown, unless something else is asked for.
+    #[must_use]
+    pub fn fps(&self) -> f64 {
+        self.processor.card().fps
+    }
+}
+
+fn facts(id: &str, checkpoint: &Checkpoint, family: &dyn Family, options: &LoadOptions) -> ModelFacts {
+    ModelFacts {
+        id: id.to_owned(),
+        revision: revision(checkpoint),
+        family: family.name().to_owned(),
+        dtype: options.compute.name().to_owned(),
+    }
 }
 
 /// Why a model cannot be loaded.
@@ -48,12 +92,7 @@ impl Model {
         let family = family_of(&checkpoint)?;
         let vlm = family.load(&checkpoint, options)?;
         let prompter = Prompter::open(&checkpoint)?;
-        let facts = ModelFacts {
-            id: id.to_owned(),
-            revision: revision(&checkpoint),
-            family: family.name().to_owned(),
-            dtype: options.compute.name().to_owned(),
-        };
+        let facts = facts(id, &checkpoint, family, options);
         Ok(Self { vlm, prompter, facts, patterns: None })
     }
 
@@ -61,6 +100,12 @@ impl Model {
     #[must_use]
     pub fn vlm(&self) -> &dyn Vlm {
         &*self.vlm
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn facts(&self) -> &ModelFacts {
+        &self.facts
     }
 
     /// What was tuned for its heads.

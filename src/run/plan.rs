@@ -1,20 +1,19 @@
 //! Options -> Plan: what will be done, decided before a frame is read.
 
+use super::cost::{Rates, Work};
+use super::fit::{self, Fitting};
+use crate::compress::{self, Compressor};
 use crate::decode::{Sampling, VideoInfo};
 use crate::generate;
 use crate::prefill::{Heads, Pattern, PatternFile};
-use crate::recipe::{Options, PrefillMode};
-use longsight_models::{Card, Size, Span, Vlm};
+use crate::recipe::{Budget, Options, PrefillMode};
+use longsight_models::{Card, Processor, Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Tokens of an answer, unless the pipeline says otherwise.
-const MAX_NEW_TOKENS: usize = 128;
-/// Prompt tokens per temporal patch besides its visual ones: its time in words and two brackets.
-const STAMP_TOKENS: usize = 12;
-/// Prompt tokens kept free for the template and the question.
-const QUESTION_TOKENS: usize = 512;
+pub(super) const MAX_NEW_TOKENS: usize = 128;
 /// Prompts shorter than this are prefilled densely: there is too little to gain.
 const SPARSE_FROM: usize = 8192;
 /// Rows at once of a sparse prefill: keys are laid out anew for each chunk, so that chunks should not be small. At the released 8B
@@ -32,6 +31,8 @@ pub struct Plan {
     pub decode: DecodePlan,
     /// How large
     pub vision: VisionPlan,
+    /// Which of them go on
+    pub sample: SamplePlan,
     /// How visual tokens become fewer
     pub compress: CompressPlan,
     /// How the prompt is run
@@ -70,12 +71,26 @@ pub struct VisionPlan {
     pub tokens: usize,
 }
 
+/// Which of the encoded frames go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SamplePlan {
+    /// `all`, or the sampler's name
+    pub method: String,
+    /// The share of moments that is kept; 1 keeps all
+    pub keep: f64,
+    /// Moments (temporal patches) that go on
+    pub moments: usize,
+}
+
 /// How visual tokens become fewer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CompressPlan {
-    /// Every token is kept
-    None,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompressPlan {
+    /// `none`, or the method's name
+    pub method: String,
+    /// The share of visual tokens that is wished for; 1 keeps all
+    pub keep: f64,
+    /// Visual tokens that are left of the whole video
+    pub tokens: usize,
 }
 
 /// How the prompt is run.
@@ -130,19 +145,25 @@ pub enum PlanError {
         /// Its end
         end: f64,
     },
-    /// Not even the fewest frames fit
-    #[error("{frames} frames of {width}x{height} are {tokens} visual tokens, more than the {limit} that fit")]
+    /// Nothing that could be done without makes it fit
+    #[error("it does not fit: {least}, and the limit is {limit}")]
     DoesNotFit {
-        /// The fewest frames
-        frames: usize,
-        /// Pixels across
-        width: u32,
-        /// Pixels down
-        height: u32,
-        /// What they cost
-        tokens: usize,
+        /// The least that a run would take
+        least: String,
         /// What there is
-        limit: usize,
+        limit: String,
+        /// What would fit
+        hint: String,
+    },
+    /// No method of that name
+    #[error("no {what} `{name}`; there are {known}")]
+    Method {
+        /// Of what
+        what: &'static str,
+        /// What was asked for
+        name: String,
+        /// What there is
+        known: String,
     },
     /// A setting that makes no sense
     #[error("{name} is {value}, which is not {must}")]
@@ -154,6 +175,9 @@ pub enum PlanError {
         /// What it must be
         must: &'static str,
     },
+    /// A limit that cannot be kept, because nobody knows what a run takes
+    #[error("the pipeline limits memory or time, which this command does not plan for: take [budget] out of it")]
+    NoRates,
     /// A pattern that makes no sense
     #[error("the pattern's {0}")]
     Pattern(String),
@@ -163,27 +187,32 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Decides everything from the container and the model's card; warnings say what a user may not expect.
+    /// Decides everything from the container and the model's card; warnings say what a user may not expect. `rates` are needed where
+    /// there is a limit on memory or time.
     ///
     /// # Errors
-    /// When a setting makes no sense, the range holds nothing, or the fewest frames do not fit.
+    /// When a setting makes no sense, the range holds nothing, or nothing fits.
     pub fn resolve(
         pipeline: &str,
         options: &Options,
         info: &VideoInfo,
-        model: &dyn Vlm,
+        processor: &dyn Processor,
         patterns: Option<&PatternFile>,
+        rates: Option<&Rates>,
     ) -> Result<(Self, Vec<String>), PlanError> {
         check(options)?;
-        let card = model.card();
+        if rates.is_none() && options.budget != Budget::default() {
+            return Err(PlanError::NoRates);
+        }
+        let card = processor.card();
         let span = range(options, info)?;
         let fps = options.decode.fps.unwrap_or(card.fps);
         let wished = options.decode.max_frames.unwrap_or(card.frames.1).max(1);
         let known = span.end.is_finite().then(|| span.duration());
         let all = known.map_or(wished, |seconds| frames_at(seconds, fps, info));
-        let new_tokens = options.generate.max_new_tokens.unwrap_or(MAX_NEW_TOKENS);
-        let (frames, vision) = fit(options, info, model, all.min(wished), new_tokens)?;
-        let sampling = Sampling::Fps { fps, max_frames: Some(frames as u64) };
+        let fitting = Fitting { options, info, processor, patterns, rates, span };
+        let look = fitting.fit(all.min(wished))?;
+        let sampling = Sampling::Fps { fps, max_frames: Some(look.frames as u64) };
         let effective_fps = known.and_then(|_| sampling.effective_fps(span, info).or(info.frame_rate));
         let plan = Self {
             pipeline: pipeline.to_owned(),
@@ -191,20 +220,16 @@ impl Plan {
                 from: span.start,
                 to: known.map(|_| span.end),
                 fps,
-                max_frames: frames as u64,
+                max_frames: look.frames as u64,
                 effective_fps,
-                frames: known.map(|_| frames as u64),
+                frames: known.map(|_| look.frames as u64),
             },
-            vision,
-            compress: CompressPlan::None,
-            prefill: prefill(
-                options,
-                card,
-                patterns,
-                vision.tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS,
-            ),
+            vision: VisionPlan { width: look.size.width, height: look.size.height, tokens: look.tokens },
+            prefill: prefill(options, card, patterns, look.prompt()),
+            sample: look.sample,
+            compress: look.compress,
             generate: GeneratePlan {
-                max_new_tokens: new_tokens,
+                max_new_tokens: options.generate.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
                 temperature: options.generate.temperature.unwrap_or(0.0),
                 top_p: options.generate.top_p,
                 top_k: options.generate.top_k,
@@ -219,6 +244,31 @@ impl Plan {
             );
         }
         Ok((plan, warnings))
+    }
+
+    /// What there is to do, for the cost of it.
+    pub(super) fn work<'a>(&'a self, card: &'a Card, info: &'a VideoInfo) -> Work<'a> {
+        let (frames, visual) = (self.decode.max_frames as usize, self.compress.tokens);
+        Work {
+            card,
+            info,
+            span: Span { start: self.decode.from, end: self.decode.to.unwrap_or(f64::INFINITY) },
+            frames,
+            size: self.size(),
+            visual,
+            prompt: fit::prompt_tokens(self.sample.moments, visual),
+            held: if self.sample.keep < 1.0 { self.vision.tokens } else { visual },
+            prefill: &self.prefill,
+        }
+    }
+
+    /// The compressor, where there is one.
+    #[must_use]
+    pub fn compressor(&self) -> Option<Box<dyn Compressor>> {
+        compress::method(
+            &self.compress.method,
+            compress::Settings { keep: self.compress.keep, seed: self.generate.seed },
+        )
     }
 
     /// What decoding is asked for.
@@ -248,6 +298,12 @@ impl Plan {
                 self.decode.fps
             ));
         }
+        if self.compress.method != "none" && options.compress.method.as_deref().is_none_or(|method| method == "auto") {
+            warnings.push(format!(
+                "{} of {} visual tokens are kept ({}), so that it fits",
+                self.compress.tokens, self.vision.tokens, self.compress.method
+            ));
+        }
         if self.decode.frames.is_none() {
             warnings.push("the file does not say how long it is: its first frames are looked at".to_owned());
         }
@@ -270,7 +326,7 @@ pub(super) fn heads(options: &Options, patterns: Option<&PatternFile>) -> Heads 
     }
 }
 
-fn prefill(options: &Options, card: &Card, patterns: Option<&PatternFile>, tokens: usize) -> PrefillPlan {
+pub(super) fn prefill(options: &Options, card: &Card, patterns: Option<&PatternFile>, tokens: usize) -> PrefillPlan {
     let known = patterns.is_some() || options.prefill.pattern.is_some();
     let sparse = match options.prefill.mode.unwrap_or_default() {
         PrefillMode::Auto => known && tokens >= SPARSE_FROM,
@@ -300,6 +356,13 @@ fn check(options: &Options) -> Result<(), PlanError> {
     positive("fps", options.decode.fps)?;
     positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
     positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
+    positive("memory", options.budget.memory.map(|bytes| bytes as f64))?;
+    positive("seconds", options.budget.seconds)?;
+    for value in options.compress.keep.into_iter().chain(options.sample.keep) {
+        if !(value > 0.0 && value <= 1.0) {
+            return Err(PlanError::Setting { name: "keep", value, must: "above 0 and at most 1" });
+        }
+    }
     positive("max_new_tokens", options.generate.max_new_tokens.map(|tokens| tokens as f64))?;
     if let Some(Err(wrong)) = options.prefill.pattern.map(|pattern| pattern.check()) {
         return Err(PlanError::Pattern(wrong));
@@ -324,35 +387,4 @@ fn range(options: &Options, info: &VideoInfo) -> Result<Span, PlanError> {
 fn frames_at(seconds: f64, fps: f64, info: &VideoInfo) -> usize {
     let fps = info.frame_rate.map_or(fps, |own| own.min(fps));
     ((seconds * fps).ceil() as usize).max(1)
-}
-
-/// The most frames, up to `wished`, whose tokens fit the token limit and the model's context.
-fn fit(
-    options: &Options,
-    info: &VideoInfo,
-    model: &dyn Vlm,
-    wished: usize,
-    new_tokens: usize,
-) -> Result<(usize, VisionPlan), PlanError> {
-    let card = model.card();
-    let source = Size { width: info.width, height: info.height };
-    let context = card.context.saturating_sub(new_tokens + QUESTION_TOKENS);
-    let limit = options.vision.max_tokens.unwrap_or(usize::MAX);
-    let fewest = card.temporal_patch;
-    let mut frames = wished;
-    loop {
-        let size =
-            model.frame_size(source, frames.max(fewest), None).map_err(|error| PlanError::Size(error.to_string()))?;
-        let tokens = model.visual_tokens(size, frames);
-        let prompt = tokens + frames.div_ceil(card.temporal_patch) * STAMP_TOKENS;
-        if tokens <= limit && prompt <= context {
-            return Ok((frames, VisionPlan { width: size.width, height: size.height, tokens }));
-        }
-        if frames <= fewest {
-            let limit = limit.min(context);
-            return Err(PlanError::DoesNotFit { frames, width: size.width, height: size.height, tokens, limit });
-        }
-        // A family may show fewer frames larger, so tokens need not fall with frames: step down until they fit.
-        frames = (frames * 7 / 8).max(fewest);
-    }
 }

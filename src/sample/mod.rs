@@ -3,6 +3,13 @@
 //! Comes in: what the container says of the video, and wishes. Goes out: a [`Plan`]: the [`Sampling`] that decoding is
 //! asked for, and what it will and will not see. Never: a decoded frame.
 
+mod aks;
+mod diverse;
+mod moments;
+mod scenes;
+
+pub use moments::{Moments, Sampler, chosen, relevance, sampler, samplers};
+
 use crate::decode::{Sampling, VideoInfo};
 use longsight_models::Span;
 

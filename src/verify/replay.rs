@@ -38,8 +38,8 @@ pub fn verify(folder: &Path, compute: ComputeDtype) -> Result<Report, VerifyErro
 
     let seconds = Some(reference.seconds_per_patch(model.card().temporal_patch));
     let expected_ids = reference.ids("input_ids")?;
-    let ids = prompter.tokenizer().encode(&model.expand(&reference.golden.prompt, &media)?)?;
-    let sequence = model.layout(&expected_ids, &media, seconds)?;
+    let ids = prompter.tokenizer().encode(&model.processor().expand(&reference.golden.prompt, &media)?)?;
+    let sequence = model.processor().layout(&expected_ids, &media, seconds)?;
     let position_ids = Equal { equal: sequence.positions().concat() == reference.ids("position_ids")? };
 
     let expected_logits = reference.tensor("logits")?;
@@ -48,7 +48,7 @@ pub fn verify(folder: &Path, compute: ComputeDtype) -> Result<Report, VerifyErro
     let generated_ids = Equal { equal: greedy(model, sequence, &media, generated.len())? == generated };
 
     let own_media = [model.encode(&own)?];
-    let logits_end_to_end = match model.layout(&expected_ids, &own_media, seconds) {
+    let logits_end_to_end = match model.processor().layout(&expected_ids, &own_media, seconds) {
         Ok(sequence) => LogitDifference::of(&all_logits(model, &sequence, &own_media)?, expected_logits)?,
         // Frames of another size than the reference's leave another number of tokens: there is nothing to compare.
         Err(ModelError::Placeholders { .. }) => {
@@ -90,8 +90,8 @@ fn passes(report: &Report, tolerance: Tolerance) -> bool {
 fn own_patches(model: &dyn Vlm, reference: &Reference) -> Result<Patches, VerifyError> {
     let image = &reference.frames[0].image;
     let source = Size { width: image.width(), height: image.height() };
-    let size = model.frame_size(source, reference.frames.len(), None)?;
-    Ok(model.patch(&reference.frames, size)?)
+    let size = model.processor().frame_size(source, reference.frames.len(), None)?;
+    Ok(model.processor().patch(&reference.frames, size)?)
 }
 
 fn deepstack(tokens: &VisualTokens, reference: &Reference) -> Result<Vec<TensorDifference>, VerifyError> {

@@ -1,8 +1,9 @@
 //! Frames become visual tokens, a few temporal patches at a time, so that pixels never pile up.
 //!
-//! Comes in: frames in time order. Goes out: one [`VisualTokens`] table. Never: which frames to look at.
+//! Comes in: frames in time order. Goes out: [`VisualTokens`] of some patches at a time. Never: which frames to look at, or which
+//! tokens are worth keeping.
 
-use longsight_models::{Frame, ModelError, Size, VisualTokens, Vlm};
+use longsight_models::{Card, Frame, ModelError, Size, VisualTokens, Vlm};
 
 /// Patches that the vision tower is given at once. At the released 8B model's widths a patch takes about 40 KB on its
 /// way through the tower, so a chunk takes 80 MB; smaller chunks make the matrix products slower.
@@ -10,6 +11,23 @@ const CHUNK_PATCHES: usize = 2048;
 
 /// Pictures that wait for their chunk at most, as decoded: what a small model would otherwise collect of large frames.
 const CHUNK_BYTES: usize = 64 << 20;
+
+/// Bytes that a chunk takes: source pictures of `pixels` pixels, `frames` at most, and what becomes of them, `per_frame` patches each.
+#[must_use]
+pub fn held_bytes(card: &Card, pixels: u64, frames: u64, per_frame: usize) -> (u64, u64) {
+    let rgb = pixels * 3;
+    let chunk = chunk_frames(card, per_frame) as u64;
+    let pictures = (CHUNK_BYTES as u64 + rgb).min(chunk.min(frames) * rgb);
+    let patches = chunk.min(frames) * per_frame as u64 / card.temporal_patch as u64;
+    // The pixels of a patch in both frames and the rows inside the tower's layers, as f32.
+    let inner = 3 * card.temporal_patch * card.patch * card.patch + 12 * card.vision_hidden;
+    (pictures, patches * inner as u64 * 4)
+}
+
+/// Frames that are encoded at once.
+fn chunk_frames(card: &Card, per_frame: usize) -> usize {
+    card.temporal_patch * (CHUNK_PATCHES / per_frame.max(1)).max(1)
+}
 
 /// Why frames could not become visual tokens.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +47,6 @@ pub struct Encoder<'m> {
     chunk_frames: usize,
     waiting: Vec<Frame>,
     waiting_bytes: usize,
-    chunks: Vec<VisualTokens>,
 }
 
 impl<'m> Encoder<'m> {
@@ -37,44 +54,40 @@ impl<'m> Encoder<'m> {
     #[must_use]
     pub fn new(model: &'m dyn Vlm, size: Size) -> Self {
         let card = model.card();
-        let per_patch = (size.width as usize / card.patch) * (size.height as usize / card.patch);
-        let chunk_frames = card.temporal_patch * (CHUNK_PATCHES / per_patch.max(1)).max(1);
-        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0, chunks: Vec::new() }
+        let per_frame = (size.width as usize / card.patch) * (size.height as usize / card.patch);
+        let chunk_frames = chunk_frames(card, per_frame);
+        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0 }
     }
 
-    /// Adds the next frame; its picture is dropped when its chunk has been encoded.
+    /// Adds the next frame, and gives the tokens of the chunk that it completes; pictures are dropped when they have been encoded.
     ///
     /// # Errors
-    /// When the model refuses the chunk that the frame completes.
-    pub fn push(&mut self, frame: Frame) -> Result<(), ModelError> {
+    /// When the model refuses the chunk.
+    pub fn push(&mut self, frame: Frame) -> Result<Option<VisualTokens>, ModelError> {
         self.waiting_bytes += frame.image.as_raw().len();
         self.waiting.push(frame);
         let whole = self.waiting.len().is_multiple_of(self.model.card().temporal_patch);
         let full = self.waiting.len() >= self.chunk_frames || self.waiting_bytes >= CHUNK_BYTES;
-        if whole && full { self.encode_waiting() } else { Ok(()) }
+        if whole && full { self.encode_waiting().map(Some) } else { Ok(None) }
     }
 
-    /// All tokens; an odd last frame is repeated, as the families do.
+    /// The tokens of what is left, if anything is; an odd last frame is repeated, as the families do.
     ///
     /// # Errors
-    /// When there was no frame, or the model refuses the last chunk.
-    pub fn finish(mut self) -> Result<VisualTokens, ModelError> {
-        if !self.waiting.is_empty() {
-            self.encode_waiting()?;
-        }
-        VisualTokens::concat(&self.chunks)
+    /// When the model refuses the last chunk.
+    pub fn finish(mut self) -> Result<Option<VisualTokens>, ModelError> {
+        if self.waiting.is_empty() { Ok(None) } else { self.encode_waiting().map(Some) }
     }
 
-    fn encode_waiting(&mut self) -> Result<(), ModelError> {
-        let patches = self.model.patch(&self.waiting, self.size)?;
+    fn encode_waiting(&mut self) -> Result<VisualTokens, ModelError> {
+        let patches = self.model.processor().patch(&self.waiting, self.size)?;
         self.waiting.clear();
         self.waiting_bytes = 0;
-        self.chunks.push(self.model.encode(&patches)?);
-        Ok(())
+        self.model.encode(&patches)
     }
 }
 
-/// Encodes a stream of frames.
+/// Encodes a stream of frames into one table.
 ///
 /// # Errors
 /// The stream's first error, or the model's.
@@ -84,8 +97,10 @@ pub fn encode<E>(
     frames: impl IntoIterator<Item = Result<Frame, E>>,
 ) -> Result<VisualTokens, VisionError<E>> {
     let mut encoder = Encoder::new(model, size);
+    let mut chunks = Vec::new();
     for frame in frames {
-        encoder.push(frame.map_err(VisionError::Frames)?)?;
+        chunks.extend(encoder.push(frame.map_err(VisionError::Frames)?)?);
     }
-    Ok(encoder.finish()?)
+    chunks.extend(encoder.finish()?);
+    Ok(VisualTokens::concat(&chunks)?)
 }

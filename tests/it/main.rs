@@ -10,6 +10,7 @@ mod frames;
 mod hostile;
 mod model_command;
 mod model_numbers;
+mod plan;
 mod scenes;
 mod schemas;
 mod tools;

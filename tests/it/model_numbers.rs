@@ -7,8 +7,8 @@ use longsight::generate::{Ended, Options, Session};
 use longsight::prompt::{Message, Part, Prompter, Role};
 use longsight::vision;
 use longsight_models::{
-    Checkpoint, Dense, Frame, GrowingCache, KvCache, LoadOptions, Sequence, Size, TimeBase, Timestamp, VisualTokens,
-    Vlm, Want, family_of,
+    Checkpoint, Dense, Frame, GrowingCache, KvCache, LoadOptions, Selection, Sequence, Size, TimeBase, Timestamp,
+    VisualTokens, Vlm, Want, family_of,
 };
 use std::convert::Infallible;
 
@@ -49,12 +49,14 @@ fn a_video_in_chunks_is_the_whole_video() {
         let side = (model.card().patch * model.card().merge) as u32;
         let size = Size { width: 4 * side, height: 3 * side };
         let frames = frames(11, size);
-        let patches = model.patch(&frames, size).unwrap();
+        let patches = model.processor().patch(&frames, size).unwrap();
         let whole = model.encode(&patches).unwrap();
         assert_eq!((whole.len(), whole.times().len()), (72, 6));
 
-        let chunks: Vec<VisualTokens> =
-            frames.chunks(4).map(|chunk| model.encode(&model.patch(chunk, size).unwrap()).unwrap()).collect();
+        let chunks: Vec<VisualTokens> = frames
+            .chunks(4)
+            .map(|chunk| model.encode(&model.processor().patch(chunk, size).unwrap()).unwrap())
+            .collect();
         let streamed = vision::encode(&*model, size, frames.iter().cloned().map(Ok::<_, Infallible>)).unwrap();
         let cut = [0..1, 1..4, 4..6].map(|range| model.encode(&patches.temporal(range).unwrap()).unwrap());
         for joined in [VisualTokens::concat(&chunks).unwrap(), streamed, VisualTokens::concat(&cut).unwrap()] {
@@ -74,7 +76,7 @@ fn asked(name: &str, question: &str) -> (Box<dyn Vlm>, Prompter, Vec<VisualToken
     let side = (model.card().patch * model.card().merge) as u32;
     let size = Size { width: 3 * side, height: 2 * side };
     let media = vec![vision::encode(&*model, size, frames(9, size).into_iter().map(Ok::<_, Infallible>)).unwrap()];
-    let sequence = prompter.build(&*model, &[Message::about_video(question)], &media).unwrap();
+    let sequence = prompter.build(model.processor(), &[Message::about_video(question)], &media).unwrap();
     (model, prompter, media, sequence)
 }
 
@@ -122,7 +124,7 @@ fn rows_out_of_order_are_refused() {
 fn a_second_question_runs_only_what_differs_and_answers_the_same() {
     for name in BOTH {
         let (model, prompter, media, first) = asked(name, "When does it begin?");
-        let second = prompter.build(&*model, &[Message::about_video("When does it end?")], &media).unwrap();
+        let second = prompter.build(model.processor(), &[Message::about_video("When does it end?")], &media).unwrap();
         let options = Options { max_tokens: 8, ..Options::default() };
         let answer = |session: &mut Session, sequence: &Sequence| {
             session.answer(sequence, prompter.tokenizer(), &options, |_| true).unwrap()
@@ -193,14 +195,14 @@ fn still_images_agree_with_the_reference() {
             let source = Size { width: width as u32, height: height as u32 };
             let image = RgbImage::from_raw(source.width, source.height, bytes).unwrap();
             let time = Timestamp { pts: 0, base: TimeBase::MICROS };
-            let size = model.image_size(source, None).unwrap();
-            let patches = model.patch_image(&Frame { index: 0, time, image }, size).unwrap();
+            let size = model.processor().image_size(source, None).unwrap();
+            let patches = model.processor().patch_image(&Frame { index: 0, time, image }, size).unwrap();
             media.push(model.encode(&patches).unwrap());
             pixels.push(patches.pixels().clone());
         }
         assert!(rel(&Tensor::cat(&pixels, 0).unwrap(), &golden["pixel_values"]) < 1e-6, "{name}: pixels");
         let content = vec![Part::Image, Part::Image, Part::text("When does the square stop?")];
-        let sequence = prompter.build(&*model, &[Message { role: Role::User, content }], &media).unwrap();
+        let sequence = prompter.build(model.processor(), &[Message { role: Role::User, content }], &media).unwrap();
         let ints = |key: &str| -> Vec<u32> {
             golden[key].flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1().unwrap()
         };
@@ -216,13 +218,14 @@ fn fewer_tokens_keep_their_places() {
     for name in BOTH {
         let (model, prompter, media, full) = asked(name, "When?");
         let keep: Vec<usize> = (0..media[0].len()).filter(|row| row % 3 != 1 && !(6..12).contains(row)).collect();
-        let fewer = [media[0].narrow(&keep).unwrap()];
-        let sequence = prompter.build(&*model, &[Message::about_video("When?")], &fewer).unwrap();
+        let fewer = [media[0].select(&Selection::keep(keep.iter().copied()).unwrap()).unwrap()];
+        let sequence = prompter.build(model.processor(), &[Message::about_video("When?")], &fewer).unwrap();
         assert_eq!(sequence.visual_tokens(), keep.len());
         assert_eq!(sequence.next_position() < full.next_position(), name.starts_with("qwen3"), "{name}");
         let logits = all_logits(&*model, &sequence, &fewer, 16);
         assert_eq!(logits.dims()[0], sequence.len());
-        assert!(media[0].narrow(&[3, 2]).is_err() && media[0].narrow(&[media[0].len()]).is_err());
+        assert!(Selection::keep([3, 2]).is_err());
+        assert!(media[0].select(&Selection::keep([media[0].len()]).unwrap()).is_err());
     }
 }
 
@@ -230,12 +233,12 @@ fn fewer_tokens_keep_their_places() {
 fn placeholders_and_media_must_agree() {
     let (model, prompter, media, _) = asked("qwen3_vl-a", "When?");
     let two = Message { role: Role::User, content: vec![Part::Video, Part::Video] };
-    assert!(prompter.build(&*model, &[two], &media).is_err());
+    assert!(prompter.build(model.processor(), &[two], &media).is_err());
     let none = Message::text(Role::User, "no video here");
-    assert!(prompter.build(&*model, &[none], &media).is_err());
+    assert!(prompter.build(model.processor(), &[none], &media).is_err());
     let image = Message { role: Role::User, content: vec![Part::Image] };
-    assert!(prompter.build(&*model, &[image], &media).is_err());
+    assert!(prompter.build(model.processor(), &[image], &media).is_err());
     // A question that writes a placeholder itself is an error, not another video.
     let sly = Message::about_video("and <|video_pad|>?");
-    assert!(prompter.build(&*model, &[sly], &media).is_err());
+    assert!(prompter.build(model.processor(), &[sly], &media).is_err());
 }

@@ -48,10 +48,11 @@ class Packer:
             self.cache[text] = self.encode(text)
         return self.cache[text]
 
-    def prefix(self, times, leaps):
+    def prefix(self, times, leaps, kept):
         """Ids and positions of the clip, where the question's positions start, and where each pair's ids begin and end.
 
-        Before pair n, and before the question, the positions leap by `leaps[n]`, as if that much had been seen in between."""
+        Before pair n, and before the question, the positions leap by `leaps[n]`, as if that much had been seen in between. Of pair n
+        the cells with `kept[n]` stay."""
         ids, pos, ranges = list(self.head), [], []
         pos += [(i, i, i) for i in range(len(ids))]
         at = len(ids)
@@ -62,8 +63,9 @@ class Packer:
             ids += stamp
             pos += [(at + i,) * 3 for i in range(len(stamp))]
             at += len(stamp)
-            ids += [self.pad] * CELLS * CELLS
-            pos += [(at, at + r, at + c) for r in range(CELLS) for c in range(CELLS)]
+            cells = [divmod(cell, CELLS) for cell in range(CELLS * CELLS) if kept[n][cell]]
+            ids += [self.pad] * len(cells)
+            pos += [(at, at + r, at + c) for r, c in cells]
             at += CELLS
             ids += self.cached("<|vision_end|>")
             pos.append((at,) * 3)
@@ -104,7 +106,8 @@ class Packer:
         shift, leaps = afar(rng, len(pairs)) if rng else (0.0, {})
         weights = diluted(rng, len(pairs)) if rng else [0.0] * len(pairs)
         times = [(a + b) / 2 + shift for a, b in pairs]
-        ids, pos, at, ranges = self.prefix(times, leaps)
+        kept = thinned(rng, pixels) if rng else np.ones((len(pairs), CELLS * CELLS), bool)
+        ids, pos, at, ranges = self.prefix(times, leaps, kept)
         seg, target, pointers = [0] * len(ids), [-100] * len(ids), []
         # Which pair each token belongs to: a question comes well after the last.
         pair, weight = [0] * len(self.head), [0.0] * len(self.head)
@@ -132,8 +135,26 @@ class Packer:
         told, counts = story(row, pairs)
         seen = [cells(row, a, b, CELLS) for a, b in pairs]
         seen = [torch.full((CELLS * CELLS, len(SEEN)), -1.0) if y is None else y for y in seen]
-        return dict(ids=ids, pos=pos, seg=seg, pair=pair, weight=weight, target=target, pixels=pixels, story=told, counts=counts, seen=seen, pointers=pointers,
+        return dict(ids=ids, pos=pos, seg=seg, pair=pair, weight=weight, target=target, pixels=pixels, kept=kept, story=told, counts=counts, seen=seen, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
+
+
+def thinned(rng, pixels):
+    """Which cells of each pair stay: all of them in most clips; in the others those that changed since the pair before, those with most
+    to see and any others, in a mixture of the clip's own, at least one of each pair. So that a prompt from which tokens were left
+    out (as compressors do) is nothing new."""
+    pairs = len(pixels)
+    if rng.random() < 0.6:
+        return np.ones((pairs, CELLS * CELLS), bool)
+    side = pixels.shape[2] // CELLS
+    # [pairs, CELLS, CELLS, 2 * side * side * 3]: every fourth pixel each way is enough to tell
+    cells = pixels.reshape(pairs, 2, CELLS, side, CELLS, side, 3)[:, :, :, ::4, :, ::4].transpose(0, 2, 4, 1, 3, 5, 6).reshape(pairs, CELLS * CELLS, -1).astype(np.float32)
+    change = np.abs(np.diff(cells, axis=0, prepend=cells[:1])).mean(-1)
+    detail, noise = cells.std(-1), np.random.default_rng(rng.getrandbits(32)).random(change.shape)
+    score = sum(rng.random() ** 2 * part / (part.max() + 1e-6) for part in (change, detail, noise))
+    count = max(pairs, round(rng.uniform(0.15, 0.8) * score.size))
+    score[np.arange(pairs), score.argmax(1)] += 10
+    return score >= np.partition(score.ravel(), -count)[-count]
 
 
 DENSEST = 100  # how many times its length a clip may stand for: some 1,000 tokens for 100,000
@@ -155,7 +176,7 @@ def diluted(rng, pairs):
 
 
 LATEST = 7200.0  # seconds: the longest video that the model is to be asked about
-FARTHEST = 65536  # and the positions that such a video takes
+FARTHEST = 110_000  # and the positions that such a video takes
 
 
 def afar(rng, pairs):
@@ -195,4 +216,5 @@ def pack(rows):
     return dict(ids=ids, positions=positions, mask=mask[:, None], target=target, seg=seg, story=told.flatten(1), pointers=pointers,
                 digits=torch.tensor([d for r in rows for d in r["digits"]]), counts=torch.tensor([c for r in rows for c in r["counts"]]),
                 seen=torch.stack([y for r in rows for y in r["seen"]]).char(),
+                kept=torch.from_numpy(np.concatenate([r["kept"] for r in rows])),
                 pixels=torch.from_numpy(np.concatenate([r["pixels"] for r in rows])))

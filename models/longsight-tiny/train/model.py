@@ -242,12 +242,15 @@ class Tiny(nn.Module):
             layer.compile(dynamic=True)
 
     def forward(self, batch):
-        """batch: pixels u8 [n, 2, h, w, 3] of all clips, ids, positions, mask, visual. -> hidden states [b, t, c]: the last, and those before every layer."""
+        """batch: pixels u8 [n, 2, h, w, 3] of all clips, kept [n, cells], ids, positions, mask, visual.
+
+        -> hidden states [b, t, c]: the last, and those before every layer; and every visual token [n, cells, c], kept or not."""
         tokens, deep = self.model.visual(batch["pixels"])
-        x = self.model.language_model.embed_tokens(batch["ids"])
-        x = x.masked_scatter(batch["visual"][..., None], tokens.reshape(-1, x.shape[-1]).to(x.dtype))
-        deep = [d.reshape(-1, x.shape[-1]) for d in deep]
-        return self.model.language_model(x, batch["positions"], batch["mask"], batch["visual"], deep)
+        x, kept = self.model.language_model.embed_tokens(batch["ids"]), batch["kept"].flatten()
+        only = lambda t: t.reshape(-1, x.shape[-1])[kept]
+        x = x.masked_scatter(batch["visual"][..., None], only(tokens).to(x.dtype))
+        hidden, before = self.model.language_model(x, batch["positions"], batch["mask"], batch["visual"], [only(d) for d in deep])
+        return hidden, before, tokens.reshape(len(batch["kept"]), -1, x.shape[-1])
 
     def logits(self, hidden):
         return F.linear(hidden, self.model.language_model.embed_tokens.weight)

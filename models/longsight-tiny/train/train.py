@@ -130,17 +130,17 @@ def pointed(language, x, batch, head, pointers):
 
 def forward(model, batch):
     batch["visual"] = batch["ids"] == model.pad
-    hidden, before = model(batch)
+    hidden, before, tokens = model(batch)
     asked = batch["target"] >= 0
-    return model.logits(hidden[asked]).float(), asked, before
+    return model.logits(hidden[asked]).float(), asked, before, tokens
 
 
 def losses(model, teller, asker, batch):
     """Of the answers, of what the lower half is asked, of where answers look, and of what visual tokens are asked."""
-    logits, asked, before = forward(model, batch)
+    logits, asked, before, tokens = forward(model, batch)
     told = teller(before[TELL][batch["ids"] == model.closed], batch)
     looked = pointing(model.model.language_model, before[LOOK], batch)
-    seen = asker.wrong(before[0][batch["visual"]].view(-1, *batch["seen"].shape[1:2], before[0].shape[-1]), batch["seen"])[0] if asker else told * 0
+    seen = asker.wrong(tokens, batch["seen"])[0] if asker else told * 0
     return F.cross_entropy(logits, batch["target"][asked], label_smoothing=0.02), told, looked, seen
 
 
@@ -154,7 +154,7 @@ def evaluate(model, clips, packer, limit=64):
         chunk = clips.rows[start:start + 8]
         batch = on_device(pack([packer.row(clips, r, r["questions"]) for r in chunk]))
         with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
-            logits, asked, _ = forward(model, batch)
+            logits, asked, *_ = forward(model, batch)
         said = torch.zeros_like(batch["target"])
         said[asked] = logits.argmax(-1)
         for b, row in enumerate(chunk):

@@ -1,6 +1,7 @@
 //! `longsight bench WHAT`: measured on this machine, by protocols that check their answers.
 
 mod attention;
+mod compress;
 mod decode;
 mod niah;
 mod prefill;
@@ -33,6 +34,8 @@ enum What {
     Scenes(scenes::Args),
     /// Questions with expected answers, from a JSON file beside its clips
     Questions(questions::Args),
+    /// Compression methods: accuracy, needles, prefill and memory beside no compression
+    Compress(compress::Args),
     /// Needles in haystacks: a few seconds hidden in up to hours of generated video
     Niah(niah::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
@@ -48,6 +51,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Questions(args) => questions::run(args, &context, &cancel),
         What::Prefill(args) => prefill::run(args, &context),
         What::Niah(args) => niah::run(args, &context, &cancel),
+        What::Compress(args) => compress::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
     })
 }

@@ -3,7 +3,7 @@
 use super::super::ask::ModelArgs;
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, model_dir, output};
-use crate::bench::{PrefillTimed, prefill};
+use crate::bench::{self, PrefillTimed, prefill};
 use crate::prefill::{Heads, Pattern, PatternFile};
 use longsight_models::{Checkpoint, ModelError, Vlm, family_of};
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         threads: rayon::current_num_threads(),
         layers: card.layers,
         weight_bytes: card.weight_bytes,
-        peak_bytes: peak_bytes(),
+        peak_bytes: bench::peak_bytes(),
         timed,
     };
     if context.json {
@@ -96,11 +96,4 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         outcome.peak_bytes.unwrap_or(0) >> 20
     ));
     Ok(())
-}
-
-/// The high-water mark of resident memory, where the system tells it.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }

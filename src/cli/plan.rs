@@ -1,0 +1,101 @@
+//! `longsight plan`: what a run would do and take, before it does it.
+
+use super::ask::{ModelArgs, PipelineArgs};
+use super::failure::Result;
+use super::time::format_time;
+use super::video::Input;
+use super::{Context, output, rates};
+use crate::decode::Limits;
+use crate::recipe::Options;
+use crate::run::{self, Forecast, Prospect, Question};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = r#"Examples:
+  longsight plan film.mp4
+  longsight plan film.mp4 "When does it rain?" --memory 4G --budget 60s
+  longsight plan film.mp4 --pipeline hour --json
+  longsight plan film.mp4 --model Qwen/Qwen3-VL-8B-Instruct --dtype q8_0 --max-tokens 32000"#;
+
+/// Arguments of `longsight plan`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The video; `-` reads a pipe
+    video: PathBuf,
+    /// What would be asked
+    question: Option<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let input = Input::open(&args.video, &Limits::default())?;
+    let question = args.question.as_deref().map(Question::from);
+    let forecast =
+        forecast(&input, &args.model, &args.pipeline, &args.pipeline.options()?, question.as_ref(), context)?;
+    if context.json { output::json(&forecast) } else { print(&forecast, context) }
+}
+
+/// Plans a run of a video that is open.
+///
+/// # Errors
+/// With exit code 6 when nothing fits, and those of the model and the video.
+pub(super) fn forecast(
+    input: &Input,
+    model: &ModelArgs,
+    pipeline: &PipelineArgs,
+    options: &Options,
+    question: Option<&Question>,
+    context: &Context,
+) -> Result<Forecast> {
+    let facts = input.facts()?;
+    let outline = model.outline()?;
+    let machine = rates::of_machine(outline.facts(), context, || rates::measure(&model.load()?))?;
+    let rates = rates::of_video(machine, input, options, outline.fps())?;
+    let info = input.video.info();
+    let prospect = Prospect { facts: &facts, info, pipeline: &pipeline.reading.pipeline, options, question };
+    Ok(run::forecast(&outline, &prospect, &rates)?)
+}
+
+/// The plan for people.
+///
+/// # Errors
+/// None; for the commands that end with it.
+pub(super) fn print(forecast: &Forecast, context: &Context) -> Result {
+    let (plan, seen) = (&forecast.plan, &forecast.coverage);
+    let line = |name: &str, text: &str| output::text(&format!("{name:<16} {text}"));
+    line("pipeline", &plan.pipeline);
+    line("looks at", &format!("{} to {}", format_time(seen.from), format_time(seen.to)));
+    let fps = plan.decode.effective_fps.map_or_else(|| "every frame".to_owned(), |fps| format!("{fps:.3} a second"));
+    line("frames", &format!("{} of {}x{}, {fps}", seen.frames_seen, plan.vision.width, plan.vision.height));
+    line("largest gap", &format!("{:.2} s: shorter events can be missed", seen.max_gap_s));
+    let compress = match plan.compress.method.as_str() {
+        "none" => String::new(),
+        method => format!(", {} after {method}", plan.compress.tokens),
+    };
+    line("visual tokens", &format!("{}{compress}", plan.vision.tokens));
+    line("prompt", &format!("{} tokens, {} prefill", forecast.prompt_tokens, word(&plan.prefill.mode)));
+    let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
+    line(
+        "peak memory",
+        &format!("{}, of it {} keys and values", megabytes(forecast.memory_bytes), megabytes(forecast.kv_bytes)),
+    );
+    let t = &forecast.timing_s;
+    line(
+        "time",
+        &format!(
+            "{:.1} s: decoding {:.1}, vision {:.1}, prefill {:.1}, answer {:.1}",
+            forecast.estimated_s, t.decode, t.vision, t.prefill, t.generate
+        ),
+    );
+    for warning in &forecast.warnings {
+        output::note(context, &format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+fn word<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
+}

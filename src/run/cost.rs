@@ -1,0 +1,126 @@
+//! What a run will cost in memory and time, told from the container, the model's card, and a few rates of this machine.
+
+use super::Timing;
+use super::plan::PrefillPlan;
+use crate::decode::{self, Limits, VideoInfo};
+use crate::recipe::PrefillMode;
+use crate::vision;
+use longsight_models::{Card, Size, Span};
+use serde::{Deserialize, Serialize};
+
+/// Tokens of an answer that time is estimated for.
+const ANSWER_TOKENS: f64 = 12.0;
+/// Share of attention's scores that a sparse prefill computes, where nothing better is known: what `tune` aims at.
+const SPARSE_DENSITY: f64 = 0.1;
+/// Scores of a sparse prefill take so many times as long as dense ones: tiles are partly filled, and patterns are estimated.
+const SPARSE_PRICE: f64 = 1.5;
+
+/// What this machine does with one model, measured once (`calibrate`). Seconds per unit; all cores together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Per pixel of a source frame, for resizing
+    pub pixel_s: f64,
+    /// Per patch, for the vision tower
+    pub patch_s: f64,
+    /// Per prompt token, for linear layers and all that grows with length
+    pub token_s: f64,
+    /// Per pair of a row and a key that it sees, all layers and heads together
+    pub score_s: f64,
+    /// Per token of an answer
+    pub step_s: f64,
+    /// Per token of an answer and key that it sees
+    pub step_key_s: f64,
+    /// Bytes of the process with the model loaded and warm
+    pub loaded_bytes: u64,
+    /// Per second of video, for decoding: the file's, not the machine's alone, and so measured on the file
+    #[serde(skip)]
+    pub decode_s: f64,
+}
+
+/// What a run takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Peak of resident memory
+    pub memory_bytes: u64,
+    /// Keys and values of the prompt
+    pub kv_bytes: u64,
+    /// By stage
+    pub seconds: Timing,
+}
+
+/// What there is to do.
+pub(super) struct Work<'a> {
+    pub(super) card: &'a Card,
+    pub(super) info: &'a VideoInfo,
+    pub(super) span: Span,
+    pub(super) frames: usize,
+    pub(super) size: Size,
+    /// Visual tokens of the prompt
+    pub(super) visual: usize,
+    /// Visual tokens that are held at once before that
+    pub(super) held: usize,
+    /// All tokens of the prompt
+    pub(super) prompt: usize,
+    pub(super) prefill: &'a PrefillPlan,
+}
+
+/// Bytes of a number: activations, keys and values are f32 on a CPU.
+const NUMBER: u64 = 4;
+/// Numbers of a prompt row inside a language layer, in widths of the model: the row and its norm, queries, keys, values, attention's output,
+/// and the two inner rows of the feed-forward part.
+const ROW_WIDTHS: u64 = 14;
+impl Cost {
+    /// Of some work, at a machine's rates.
+    pub(super) fn of(work: &Work<'_>, rates: &Rates) -> Self {
+        Self {
+            memory_bytes: memory(work, rates),
+            kv_bytes: kv_bytes(work.card, work.prompt as u64),
+            seconds: seconds(work, rates),
+        }
+    }
+}
+
+fn kv_bytes(card: &Card, tokens: u64) -> u64 {
+    card.kv_bytes_per_token(NUMBER as usize) as u64 * tokens
+}
+
+/// What looking and asking hold, above the loaded model.
+fn memory(work: &Work<'_>, rates: &Rates) -> u64 {
+    let Work { card, info, prefill, .. } = work;
+    let (pixels, hidden) = (u64::from(info.width) * u64::from(info.height), card.hidden as u64);
+    let deep = 1 + card.deepstack as u64;
+    let table = |tokens: usize| tokens as u64 * hidden * deep * NUMBER;
+    let prompt = work.prompt as u64;
+    let frames = work.frames as u64;
+    let seconds = if work.span.end.is_finite() { work.span.duration() } else { 0.0 };
+    let per_frame = (work.size.width as usize / card.patch) * (work.size.height as usize / card.patch);
+    let (native, waiting) = decode::held_bytes(pixels, frames, seconds, Limits::default().cores());
+    let (chunk, patches) = vision::held_bytes(card, pixels, frames, per_frame);
+    let pictures = native + (waiting + chunk).min(frames * pixels * 3);
+    let rows = (prefill.chunk as u64).min(prompt);
+    let activations = rows * hidden * ROW_WIDTHS * NUMBER;
+    // The chunks and the table that is made of them stand side by side for a moment.
+    let looking = pictures + patches + 2 * table(work.held);
+    let asking = table(work.visual) + kv_bytes(card, prompt) + activations;
+    // Half of what the smaller of both took has not gone back to the system, as measured on videos from seconds to hours.
+    rates.loaded_bytes + looking.max(asking) + looking.min(asking) / 2
+}
+
+fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
+    let Work { card, info, span, size, prefill, .. } = work;
+    let (frames, prompt) = (work.frames as f64, work.prompt as f64);
+    let patches = frames / card.temporal_patch as f64 * f64::from(size.width) * f64::from(size.height)
+        / (card.patch * card.patch) as f64;
+    let length = if span.end.is_finite() { span.duration() } else { 0.0 };
+    let decode = length * rates.decode_s;
+    let vision = frames * f64::from(info.width) * f64::from(info.height) * rates.pixel_s + patches * rates.patch_s;
+    let share = if prefill.mode == PrefillMode::Sparse {
+        prefill.density.unwrap_or(SPARSE_DENSITY) * SPARSE_PRICE
+    } else {
+        1.0
+    };
+    let prefill = prompt * rates.token_s + prompt * prompt / 2.0 * rates.score_s * share.min(1.0);
+    let generate = ANSWER_TOKENS * (rates.step_s + prompt * rates.step_key_s);
+    let total = decode + vision + prefill + generate;
+    Timing { decode, vision, prefill, generate, total, ..Timing::default() }
+}

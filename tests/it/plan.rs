@@ -1,0 +1,149 @@
+//! `plan` and `--dry-run` through the binary: what is said before is what happens, and what does not fit is said before it is tried.
+
+use crate::support::command::{Outcome, longsight};
+use longsight_world::clip::encode;
+use longsight_world::dice::Split;
+use longsight_world::media::EncodeOptions;
+use longsight_world::script::{Script, Wishes};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A clip of the generated world, and the folder that holds it.
+fn clip(seconds: f64) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let script = Script::write(Split::HeldOut, 11, &Wishes { shortest: seconds, longest: seconds });
+    encode(&script, &path, &EncodeOptions { width: 160, height: 120, ..EncodeOptions::default() }).unwrap();
+    (folder, path)
+}
+
+fn json(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+const QUESTION: &str = "What does the sign say?";
+
+#[test]
+fn a_plan_says_what_a_run_then_does() {
+    for (seconds, more) in [
+        (5.0, &[][..]),
+        (21.3, &["--fps", "1"]),
+        (21.3, &["--max-frames", "7"]),
+        (30.0, &["--compress", "salient", "--keep", "0.3"]),
+        (30.0, &["--max-tokens", "100"]),
+        (30.0, &["--sample", "diverse", "--sample-keep", "0.4", "--compress", "evs", "--keep", "0.5"]),
+        (30.0, &["--from", "4", "--to", "11.5", "--compress", "pooling"]),
+    ] {
+        let (_folder, path) = clip(seconds);
+        let path = path.to_str().unwrap();
+        let plan = json(&longsight(&[&["plan", path, QUESTION, "--json"], more].concat()));
+        let dry = json(&longsight(&[&["ask", path, QUESTION, "--dry-run", "--json"], more].concat()));
+        let answer = json(&longsight(&[&["ask", path, QUESTION, "--json"], more].concat()));
+        assert_eq!(plan["schema"], "longsight.plan/1");
+        assert_eq!(dry["plan"], plan["plan"]);
+        for key in ["frames_seen", "visual_tokens_before", "visual_tokens_after", "from"] {
+            assert_eq!(plan["coverage"][key], answer["coverage"][key], "{key}, {more:?}");
+        }
+        let prompts = (plan["prompt_tokens"].as_u64().unwrap(), answer["usage"]["prompt_tokens"].as_u64().unwrap());
+        // Times are written in more digits the later they are.
+        let slack = if more.contains(&"diverse") { 12 } else { 0 };
+        assert!(prompts.0.abs_diff(prompts.1) <= slack, "{prompts:?}, {more:?}");
+        for table in ["decode", "vision", "sample", "compress", "generate"] {
+            assert_eq!(plan["plan"][table], answer["plan"][table], "{table}, {more:?}");
+        }
+        let gaps = (plan["coverage"]["max_gap_s"].as_f64().unwrap(), answer["coverage"]["max_gap_s"].as_f64().unwrap());
+        // Where chosen moments lie, only the run can tell.
+        assert!(more.contains(&"diverse") || gaps.1 < gaps.0 * 1.5 + 0.1, "{gaps:?}, {more:?}");
+        assert!(plan["memory_bytes"].as_u64() > plan["kv_bytes"].as_u64());
+        assert!(plan["estimated_s"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn limits_are_kept_by_the_mildest_loss_and_told() {
+    let (_folder, path) = clip(30.0);
+    let path = path.to_str().unwrap();
+    let full = json(&longsight(&["plan", path, "--json"]));
+    let tokens = full["coverage"]["visual_tokens_before"].as_u64().unwrap();
+    assert_eq!(full["plan"]["compress"]["method"], "none");
+    let half = (tokens / 2 + 9).to_string();
+    let less = json(&longsight(&["plan", path, "--max-tokens", &half, "--json"]));
+    assert_eq!(less["coverage"]["frames_seen"], full["coverage"]["frames_seen"], "frames go last");
+    assert!(less["coverage"]["visual_tokens_after"].as_u64().unwrap() <= tokens / 2 + 9);
+    assert_ne!(less["plan"]["compress"]["method"], "none");
+    assert!(less["warnings"].to_string().contains("visual tokens are kept"), "{less}");
+    let fewer = json(&longsight(&["plan", path, "--max-tokens", &half, "--compress", "none", "--json"]));
+    assert!(fewer["coverage"]["frames_seen"].as_u64() < full["coverage"]["frames_seen"].as_u64());
+}
+
+#[test]
+fn what_cannot_fit_says_so_and_what_would() {
+    let (_folder, path) = clip(10.0);
+    let path = path.to_str().unwrap();
+    for limit in [["--memory", "1M"], ["--budget", "0.001s"]] {
+        for command in [&["plan", path][..], &["ask", path, QUESTION, "--dry-run"], &["ask", path, QUESTION]] {
+            let outcome = longsight(&[command, &limit, &["--json"]].concat());
+            assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(6), ""), "{}", outcome.stderr);
+            let error: Value = serde_json::from_str(outcome.stderr.lines().last().unwrap()).unwrap();
+            assert_eq!(error["error"]["code"], "does_not_fit");
+            assert!(error["error"]["hint"].as_str().unwrap().contains(limit[0]), "{error}");
+        }
+    }
+    let enough = json(&longsight(&["ask", path, QUESTION, "--memory", "4G", "--budget", "300s", "--json"]));
+    assert_eq!(enough["plan"]["compress"]["method"], "none");
+}
+
+#[test]
+fn a_method_that_is_not_known_names_those_that_are() {
+    let (_folder, path) = clip(5.0);
+    let outcome = longsight(&["ask", path.to_str().unwrap(), QUESTION, "--compress", "zip"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("v-cast") && outcome.stderr.contains("`zip`"), "{}", outcome.stderr);
+}
+
+#[test]
+fn moments_that_have_to_do_with_the_question_are_chosen() {
+    let (_folder, path) = clip(40.0);
+    let path = path.to_str().unwrap();
+    for sampler in ["uniform", "scenes", "diverse", "relevant", "aks"] {
+        let args = [
+            "ask",
+            path,
+            QUESTION,
+            "Is there a star in the video?",
+            "--sample",
+            sampler,
+            "--sample-keep",
+            "0.3",
+            "--json",
+        ];
+        let outcome = longsight(&args);
+        assert_eq!(outcome.code, Some(0), "{sampler}: {}", outcome.stderr);
+        let answers: Vec<Value> = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(answers.len(), 2);
+        let coverage = &answers[0]["coverage"];
+        assert_eq!(
+            (coverage["frames_seen"].as_u64(), coverage["visual_tokens_before"].as_u64()),
+            (Some(24), Some(240)),
+            "{sampler}"
+        );
+        assert_eq!(coverage["visual_tokens_after"], 72, "{sampler}");
+        assert_eq!(answers[0]["plan"]["sample"]["method"], sampler);
+    }
+}
+
+#[test]
+fn what_may_lie_between_frames_is_not_denied() {
+    let (_folder, path) = clip(30.0);
+    let path = path.to_str().unwrap();
+    let ask = |more: &[&str]| {
+        json(&longsight(&[&["ask", path, "When is the plaid octopus visible?", "--json"], more].concat()))
+    };
+    let (close, coarse) = (ask(&[]), ask(&["--fps", "0.25"]));
+    assert!(close["coverage"]["smallest_event_s"].as_f64().unwrap() < 1.0);
+    assert!(coarse["coverage"]["smallest_event_s"].as_f64().unwrap() > 1.0);
+    if coarse["answer"].as_str().unwrap().contains("not in the video") {
+        assert_eq!(coarse["status"], "partly", "{coarse}");
+    }
+}
