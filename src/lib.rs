@@ -15,6 +15,8 @@ pub mod decode;
 pub mod evidence;
 // sequence + visual tokens -> answer text
 pub mod generate;
+// what was seen of a video -> the same in another process
+pub mod index;
 // queries and keys of a prompt's chunk -> the part of attention that matters
 pub mod prefill;
 // question + chat template + visual layout -> token sequence

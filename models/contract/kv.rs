@@ -23,6 +23,12 @@ pub trait KvCache: Send {
     /// Forgets everything from token `len` on, so that another question can follow a common prefix.
     fn truncate(&mut self, len: usize);
 
+    /// Keys and values `[kv_heads, tokens, head_dim]` of the first `tokens` tokens, layer by layer.
+    ///
+    /// # Errors
+    /// When not so many are held.
+    fn rows(&self, tokens: usize) -> Result<Vec<(Tensor, Tensor)>, ModelError>;
+
     /// Says that so many tokens will come in all, so that room for them is made once.
     fn expect(&mut self, _tokens: usize) {}
 
@@ -54,9 +60,27 @@ impl GrowingCache {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// A cache that holds these keys and values already, layer by layer; layers of unlike lengths count as the shortest.
+    #[must_use]
+    pub fn holding(layers: Vec<(Tensor, Tensor)>) -> Self {
+        let layer = |(keys, values): (Tensor, Tensor)| {
+            let rows = |tensor: &Tensor| tensor.dims3().map_or(0, |(_, rows, _)| rows);
+            Layer { len: rows(&keys).min(rows(&values)), keys, values }
+        };
+        Self { layers: layers.into_iter().map(layer).collect(), expected: 0 }
+    }
 }
 
 impl KvCache for GrowingCache {
+    fn rows(&self, tokens: usize) -> Result<Vec<(Tensor, Tensor)>, ModelError> {
+        if tokens > self.len() {
+            return Err(ModelError::Shape { what: "cached tokens", expected: vec![tokens], found: vec![self.len()] });
+        }
+        let part = |layer: &Layer| Ok((layer.keys.narrow(1, 0, tokens)?, layer.values.narrow(1, 0, tokens)?));
+        self.layers.iter().map(part).collect()
+    }
+
     fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor), ModelError> {
         let (_, rows, _) = keys.dims3()?;
         if layer > self.layers.len() {

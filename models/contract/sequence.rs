@@ -65,6 +65,12 @@ impl Sequence {
         &self.visual
     }
 
+    /// Tokens up to the last visual one: what prompts about the same media share, whatever is asked.
+    #[must_use]
+    pub fn media_end(&self) -> usize {
+        self.visual.last().map_or(0, |run| run.tokens.end)
+    }
+
     /// Number of visual tokens.
     #[must_use]
     pub fn visual_tokens(&self) -> usize {

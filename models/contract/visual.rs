@@ -58,6 +58,31 @@ impl VisualTokens {
         Ok(Self { embeddings, deepstack, coordinates, times, rows: rows as u32, columns: columns as u32, medium })
     }
 
+    /// A table that was taken apart: what the other methods give, put together again.
+    ///
+    /// # Errors
+    /// When the columns differ in length, or a token belongs to no temporal patch.
+    pub fn restore(
+        embeddings: Tensor,
+        deepstack: Vec<Tensor>,
+        coordinates: Vec<Coordinate>,
+        times: Vec<PatchTime>,
+        (rows, columns): (usize, usize),
+        medium: Medium,
+    ) -> Result<Self, ModelError> {
+        let expected = vec![coordinates.len(), embeddings.dims2()?.1];
+        for tensor in std::iter::once(&embeddings).chain(&deepstack) {
+            if tensor.dims() != expected {
+                return Err(ModelError::Shape { what: "visual tokens", expected, found: tensor.dims().to_vec() });
+            }
+        }
+        if let Some(at) = coordinates.iter().find(|at| at.t as usize >= times.len()) {
+            let found = vec![at.t as usize];
+            return Err(ModelError::Shape { what: "temporal patches", expected: vec![times.len()], found });
+        }
+        Ok(Self { embeddings, deepstack, coordinates, times, rows: rows as u32, columns: columns as u32, medium })
+    }
+
     /// Number of visual tokens.
     #[must_use]
     pub fn len(&self) -> usize {

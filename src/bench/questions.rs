@@ -73,6 +73,6 @@ pub(super) fn ask_file(
     let video = decode::open(path, &Limits::default())?;
     let facts = VideoFacts::new(&video, path)
         .map_err(|source| decode::DecodeError::Unreadable { path: path.to_path_buf(), source })?;
-    let job = Job { facts: &facts, questions, pipeline: recipe::DEFAULT, options, rates: None, blind };
+    let job = Job { facts: &facts, questions, pipeline: recipe::DEFAULT, options, index: None, rates: None, blind };
     run::ask(model, video, &job, cancel, &mut |_: Event| ())
 }

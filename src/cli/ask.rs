@@ -2,6 +2,7 @@
 
 use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
+use super::index::StoreArgs;
 use super::time::format_time;
 use super::video::Input;
 use super::{Context, model_dir, output, parse_time, plan, progress, rates, wait};
@@ -37,6 +38,11 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     pipeline: PipelineArgs,
+    /// Read the video even if the index has it
+    #[arg(long)]
+    no_index: bool,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Say what would be done and what it would take, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -244,8 +250,16 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         }
     };
     let pipeline = &args.pipeline.reading.pipeline;
-    let job =
-        Job { facts: &facts, questions: &questions, pipeline, options: &options, rates: rates.as_ref(), blind: false };
+    let store = if args.no_index { None } else { args.store.store() };
+    let job = Job {
+        facts: &facts,
+        questions: &questions,
+        pipeline,
+        options: &options,
+        index: store.as_ref(),
+        rates: rates.as_ref(),
+        blind: false,
+    };
     let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
     for answer in &answers {
@@ -284,7 +298,8 @@ fn print(answer: &Answer, several: bool, context: &Context) {
     output::note(
         context,
         &format!(
-            "looked at {} frames from {} to {}, at most {:.2} s apart, in {:.1} s",
+            "{} {} frames from {} to {}, at most {:.2} s apart, in {:.1} s",
+            if answer.index.is_some() { "the index holds" } else { "looked at" },
             seen.frames_seen,
             format_time(seen.from),
             format_time(seen.to),
@@ -316,6 +331,8 @@ impl From<RunError> for Failure {
             RunError::NothingSeen { .. } => {
                 Self::new(Kind::Input, &error).hint("`longsight frames` shows what can be decoded")
             }
+            RunError::Index(error) => error.into(),
+            RunError::NotIndexed => Self::new(Kind::Usage, &error).hint("choose another --sample"),
             RunError::Prompt(_) => Self::new(Kind::Model, &error),
             RunError::Cancelled => Self::new(Kind::Interrupted, "interrupted"),
             RunError::Model(_) | RunError::Generate(_) => Self::new(Kind::Internal, &error),

@@ -5,11 +5,13 @@
 
 mod ask;
 mod bench;
+mod cache;
 mod completions;
 mod doctor;
 mod dtype;
 mod failure;
 mod frames;
+mod index;
 mod model;
 mod model_dir;
 mod output;
@@ -68,6 +70,8 @@ enum Command {
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
     Frames(frames::Args),
+    /// Read videos once and keep what later questions need
+    Index(index::Args),
     /// Measure: decoding, scenes, answers
     Bench(bench::Args),
     /// Find the attention pattern of every head of a model, for sparse prefill
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
+        Command::Index(args) => index::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
         Command::Tune(args) => tune::run(&args, &context),
         Command::Model(args) => model::run(&args, &context),

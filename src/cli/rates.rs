@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Kind, Result};
 use super::video::Input;
-use super::{Context, output};
+use super::{Context, cache, output};
 use crate::run::{self, Model, ModelFacts, Rates};
 use longsight_models::Span;
 use std::io::Write;
@@ -61,14 +61,10 @@ pub(super) fn of_video(rates: Rates, input: &Input, options: &crate::recipe::Opt
 
 /// One file for each model, number format, number of cores and version of the program, below the user's cache.
 fn file(facts: &ModelFacts) -> Option<PathBuf> {
-    let path = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = path("LONGSIGHT_CACHE")
-        .or_else(|| path("XDG_CACHE_HOME").map(|cache| cache.join("longsight")))
-        .or_else(|| path("HOME").map(|home| home.join(".cache/longsight")))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let plain: String = facts.revision.chars().filter(char::is_ascii_alphanumeric).collect();
     let name = format!("{plain}-{}-{cores}-{}-{VERSION}.json", facts.dtype, env!("CARGO_PKG_VERSION"));
-    Some(cache.join("rates").join(name))
+    Some(cache::folder()?.join("rates").join(name))
 }
 
 fn keep(file: &Path, rates: &Rates) -> std::io::Result<()> {

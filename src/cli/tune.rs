@@ -132,8 +132,15 @@ fn try_on(model: &run::Model, path: &Path, args: &Args, trial: &mut Trial, cance
     let mut options = args.reading.options()?;
     options.prefill.chunk = options.prefill.chunk.or(Some(CHUNK));
     let questions = [Question::from(args.question.as_str())];
-    let job =
-        Job { facts: &facts, questions: &questions, pipeline: "tune", options: &options, rates: None, blind: false };
+    let job = Job {
+        facts: &facts,
+        questions: &questions,
+        pipeline: "tune",
+        options: &options,
+        index: None,
+        rates: None,
+        blind: false,
+    };
     Ok(run::tune(model, input.video, &job, trial, cancel, &mut |_| ())?)
 }
 

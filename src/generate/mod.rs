@@ -122,6 +122,26 @@ impl<'m> Session<'m> {
         Self { model, media, attention, kv, held: None }
     }
 
+    /// Goes on from keys and values of the beginning of `known`, as another session left them.
+    #[must_use]
+    pub fn resume(
+        model: &'m dyn Vlm,
+        media: &'m [VisualTokens],
+        attention: Box<dyn Attention + 'm>,
+        kv: Box<dyn KvCache + 'm>,
+        known: Sequence,
+    ) -> Self {
+        Self { held: Some(known), ..Self::with(model, media, attention, kv) }
+    }
+
+    /// Keys and values of the first `tokens` tokens that have been run, layer by layer.
+    ///
+    /// # Errors
+    /// When not so many have been run.
+    pub fn rows(&self, tokens: usize) -> Result<Vec<(Tensor, Tensor)>, ModelError> {
+        self.kv.rows(tokens)
+    }
+
     /// Bytes that the keys and values take.
     #[must_use]
     pub fn kv_bytes(&self) -> usize {
@@ -145,9 +165,11 @@ impl<'m> Session<'m> {
         self.kv.truncate(known);
         self.kv.expect(sequence.len() + ANSWER_ROWS);
         self.held = Some(sequence.clone());
-        let mut start = known;
+        let (mut start, media_end) = (known, sequence.media_end());
         while start < before_last && !stop() {
-            let end = before_last.min(start + rows_at_once.max(1));
+            // What questions share is run apart from them, so that it comes out the same whatever follows.
+            let border = if start < media_end { media_end.min(before_last) } else { before_last };
+            let end = border.min(start + rows_at_once.max(1));
             self.forward(sequence, start..end, Want::Nothing)?;
             start = end;
         }

@@ -31,6 +31,8 @@ pub struct Answer {
     pub model: ModelFacts,
     /// What it cost in tokens
     pub usage: Usage,
+    /// The index entry that spared reading the video; null if it was read
+    pub index: Option<String>,
     /// What it cost in time
     pub timing_s: Timing,
     /// What a reader should know

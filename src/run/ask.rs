@@ -1,11 +1,13 @@
 //! One video, some questions: the whole way.
 
 use super::choose::choose;
+use super::reading::{self, recall};
 use super::{Answer, Cancel, Event, Model, Plan, PlanError, Rates, Sink, Timing, Usage, plan};
 use crate::compress;
 use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
+use crate::index::{IndexError, Kept, Key, Store};
 use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
@@ -40,6 +42,8 @@ pub struct Job<'a> {
     pub pipeline: &'a str,
     /// Its settings, flags included
     pub options: &'a Options,
+    /// Where readings are kept, if they may be used
+    pub index: Option<&'a Store>,
     /// What this machine does, where the options limit memory or time
     pub rates: Option<&'a Rates>,
     /// Grey pictures in place of the video's: what a benchmark's answers are worth without looking
@@ -74,6 +78,12 @@ pub enum RunError {
         /// Its end
         to: f64,
     },
+    /// The index
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A reading that is no use to another question
+    #[error("the sampler reads the question, so that there is nothing to keep for others")]
+    NotIndexed,
     /// Asked to stop
     #[error("stopped")]
     Cancelled,
@@ -95,10 +105,24 @@ impl From<GenerateError> for RunError {
 /// What was seen, ready for questions.
 pub(super) struct Seen {
     pub(super) tokens: [VisualTokens; 1],
-    frames: Vec<FrameRef>,
-    coverage: Coverage,
-    warnings: Vec<String>,
+    pub(super) frames: Vec<FrameRef>,
+    pub(super) coverage: Coverage,
+    pub(super) warnings: Vec<String>,
     timing: Timing,
+    /// The index entry that it came from
+    index: Option<String>,
+}
+
+impl Seen {
+    /// What was seen at another time.
+    pub(super) fn recalled(
+        tokens: VisualTokens,
+        frames: Vec<FrameRef>,
+        coverage: Coverage,
+        warnings: Vec<String>,
+    ) -> Self {
+        Self { tokens: [tokens], frames, coverage, warnings, timing: Timing::default(), index: None }
+    }
 }
 
 /// Answers every question about an opened video, in their order; the video is decoded and encoded once.
@@ -115,14 +139,24 @@ pub fn ask(
     let processor = model.vlm().processor();
     let (plan, planned) =
         Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
-    let mut seen = look(model, video, job, &plan, cancel, sink)?;
-    seen.warnings.splice(0..0, planned);
-    let ledger = Ledger::default();
-    let attention: Box<dyn Attention> = match plan.prefill.mode {
-        PrefillMode::Sparse => Box::new(Sparse::new(plan::heads(job.options, model.patterns()), ledger.clone())),
-        PrefillMode::Dense | PrefillMode::Auto => Box::new(Dense),
+    let recalling = Instant::now();
+    let kept = recalled(model, &video, job, &plan);
+    let entry = kept.as_ref().map(|(key, _)| key.name().to_owned());
+    let (mut seen, remembered) = match kept {
+        Some((_, kept)) => {
+            let (mut seen, kv, prefix) = recall(kept);
+            seen.timing.total = recalling.elapsed().as_secs_f64();
+            (seen, Some((kv, prefix)))
+        }
+        None => (look(model, video, job, &plan, cancel, sink)?, None),
     };
-    let mut session = Session::with(model.vlm(), &seen.tokens, attention, Box::new(GrowingCache::new()));
+    seen.warnings.splice(0..0, planned);
+    seen.index = entry;
+    let (attention, ledger) = attention(job.options, model, &plan);
+    let mut session = match remembered {
+        Some((kv, prefix)) => Session::resume(model.vlm(), &seen.tokens, attention, kv, prefix),
+        None => Session::with(model.vlm(), &seen.tokens, attention, Box::new(GrowingCache::new())),
+    };
     let mut plan = plan;
     let mut spent = Spent::default();
     let mut answers = Vec::with_capacity(job.questions.len());
@@ -137,6 +171,29 @@ pub fn ask(
         answers.push(answer);
     }
     Ok(answers)
+}
+
+/// What the index has of the video, read by this plan. What cannot be used is not there.
+fn recalled(model: &Model, video: &Video, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
+    let store = job.index.filter(|_| !job.blind)?;
+    let found = reading::key(model, video.path(), plan).and_then(|key| match key {
+        Some(key) => Ok(store.get(&key)?.map(|kept| (key, kept))),
+        None => Ok(None),
+    });
+    found.unwrap_or_else(|error| {
+        tracing::warn!("the index is not used: {error}");
+        None
+    })
+}
+
+/// The attention of a plan's prefill, and what it will have computed.
+pub(super) fn attention(options: &Options, model: &Model, plan: &Plan) -> (Box<dyn Attention>, Ledger) {
+    let ledger = Ledger::default();
+    let attention: Box<dyn Attention> = match plan.prefill.mode {
+        PrefillMode::Sparse => Box::new(Sparse::new(plan::heads(options, model.patterns()), ledger.clone())),
+        PrefillMode::Dense | PrefillMode::Auto => Box::new(Dense),
+    };
+    (attention, ledger)
 }
 
 /// Decodes, resizes and encodes, chunk by chunk.
@@ -218,7 +275,7 @@ pub(super) fn look(
     timing.total = start.elapsed().as_secs_f64();
     let warnings = report.warnings.iter().map(ToString::to_string).collect();
     let coverage = cover(&report, &frames, before, tokens.len());
-    Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing })
+    Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing, index: None })
 }
 
 fn cover(report: &DecodeReport, frames: &[FrameRef], before: usize, after: usize) -> Coverage {
@@ -276,6 +333,7 @@ fn answer(
         plan: plan.clone(),
         model: model.facts.clone(),
         usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len() },
+        index: seen.index.clone(),
         timing_s: Timing {
             prefill,
             generate: generating.elapsed().as_secs_f64(),

@@ -17,6 +17,7 @@ mod fit;
 mod forecast;
 mod model;
 mod plan;
+mod reading;
 mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
@@ -30,4 +31,5 @@ pub use model::{LoadError, Model, Outline};
 pub use plan::{
     CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan,
 };
+pub use reading::index;
 pub use tune::tune;

@@ -8,6 +8,7 @@ mod support;
 mod ask;
 mod frames;
 mod hostile;
+mod index;
 mod model_command;
 mod model_numbers;
 mod plan;

@@ -26,6 +26,8 @@ pub(crate) fn longsight<A: AsRef<OsStr>>(args: &[A]) -> Outcome {
 pub(crate) fn longsight_fed<A: AsRef<OsStr>>(args: &[A], stdin: Stdio) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_longsight"))
         .args(args)
+        // What tests leave in the cache is no user's, and what users have in theirs no test's.
+        .env("LONGSIGHT_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,168 @@
+//! `longsight index`: reads videos once and keeps what later questions need.
+
+use super::ask::{ModelArgs, ReadingArgs};
+use super::failure::{Failure, Kind, Result};
+use super::video::Input;
+use super::{Context, cache, output, progress, wait};
+use crate::decode::Limits;
+use crate::index::{IndexError, Listed, Store};
+use crate::recipe::parse_bytes;
+use crate::run::{self, Cancel, Job};
+use serde::Serialize;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = r#"Examples:
+  longsight index film.mp4                     later questions about it need not read it again
+  longsight index *.mp4 --pipeline hour
+  longsight index --list
+  longsight index --prune 10G                  the least recently used go first
+  longsight index --verify"#;
+
+/// Where the index is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct StoreArgs {
+    /// Where readings are kept; below the user's cache if it is not given
+    #[arg(long, value_name = "DIR", env = "LONGSIGHT_INDEX")]
+    index_dir: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The index, if there is a place for one.
+    pub(super) fn store(&self) -> Option<Store> {
+        let root = self.index_dir.clone().or_else(|| Some(cache::folder()?.join("index")))?;
+        Some(Store::at(root))
+    }
+}
+
+/// Arguments of `longsight index`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The videos
+    #[arg(required_unless_present_any = ["list", "prune", "verify"])]
+    videos: Vec<PathBuf>,
+    /// Show what is kept, the least recently used first
+    #[arg(long, conflicts_with = "videos")]
+    list: bool,
+    /// Take away the least recently used until the rest is no larger
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with_all = ["videos", "list"])]
+    prune: Option<u64>,
+    /// Read everything that is kept and say what is damaged
+    #[arg(long, conflicts_with_all = ["videos", "list", "prune"])]
+    verify: bool,
+    /// Keep no more than so much: the least recently used go when there is more
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "20G", env = "LONGSIGHT_INDEX_SIZE")]
+    max_size: u64,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// The result: schema `longsight.index/1`.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub(super) struct Report {
+    schema: &'static str,
+    /// What was read, or was there already
+    indexed: Vec<Indexed>,
+    /// What is kept (`--list`)
+    entries: Vec<Listed>,
+    /// What was taken away (`--prune`, or for want of room)
+    removed: Vec<Listed>,
+    /// Entries that are not what was written (`--verify`), with what is wrong
+    damaged: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Indexed {
+    video: String,
+    key: String,
+    /// Whether it was there already
+    known: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (args, context) = (args.clone(), context.clone());
+    wait::run(None, move |cancel| work(&args, &context, &cancel))
+}
+
+fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
+    let store = args
+        .store
+        .store()
+        .ok_or_else(|| Failure::new(Kind::Usage, "there is no place for an index").hint("name one with --index-dir"))?;
+    let mut report = Report { schema: "longsight.index/1", ..Report::default() };
+    if args.list {
+        report.entries = store.list()?;
+    } else if let Some(most) = args.prune {
+        report.removed = store.prune(most)?;
+    } else if args.verify {
+        report.damaged = store.verify()?;
+    } else {
+        add(args, context, cancel, &store, &mut report)?;
+        report.removed = store.prune(args.max_size)?;
+    }
+    if context.json {
+        output::json(&report)?
+    } else {
+        print(&report, args, &store)
+    }
+    match report.damaged.len() {
+        0 => Ok(()),
+        count => Err(Failure::new(Kind::Input, format!("{count} entries of the index are damaged"))
+            .hint("`longsight index --prune 0` takes everything away")),
+    }
+}
+
+fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &mut Report) -> Result {
+    let options = args.reading.options()?;
+    let inputs = args.videos.iter().map(|video| Input::open(video, &Limits::default())).collect::<Result<Vec<_>>>()?;
+    let mut progress = progress::Bar::new(context);
+    let model = args.model.load()?;
+    for input in inputs {
+        let facts = input.facts()?;
+        let job = Job {
+            facts: &facts,
+            questions: &[],
+            pipeline: &args.reading.pipeline,
+            options: &options,
+            index: None,
+            rates: None,
+            blind: false,
+        };
+        let (key, known) = run::index(&model, input.video, &job, store, cancel, &mut |event| progress.show(&event))?;
+        report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), known });
+    }
+    progress.finish();
+    Ok(())
+}
+
+fn print(report: &Report, args: &Args, store: &Store) {
+    for one in &report.indexed {
+        let what = if one.known { "was there already" } else { "is kept" };
+        output::text(&format!("{}  {} {what}", &one.key[..16], one.video));
+    }
+    let line = |entry: &Listed| {
+        format!(
+            "{}  {:>8} MB  {}  {}",
+            &entry.key[..16.min(entry.key.len())],
+            entry.bytes >> 20,
+            entry.model,
+            entry.video
+        )
+    };
+    report.entries.iter().for_each(|entry| output::text(&line(entry)));
+    report.removed.iter().for_each(|entry| output::text(&format!("removed {}", line(entry))));
+    report.damaged.iter().for_each(|(key, why)| output::text(&format!("{key}: {why}")));
+    if args.verify && report.damaged.is_empty() {
+        output::text(&format!("{}: nothing is damaged", store.root().display()));
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::new(Kind::Internal, error).hint("choose another place with --index-dir")
+    }
+}
