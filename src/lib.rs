@@ -11,6 +11,8 @@ pub mod cli;
 pub mod decode;
 // answer text + frames seen -> spans snapped to real frame times, status, coverage
 pub mod evidence;
+// spans of a file -> pictures of them, on one sheet or each alone
+pub mod excerpt;
 // sequence + visual tokens -> answer text
 pub mod generate;
 // queries and keys of a prompt's chunk -> the part of attention that matters

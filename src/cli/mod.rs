@@ -10,6 +10,7 @@ mod doctor;
 mod dtype;
 mod failure;
 mod frames;
+mod handover;
 mod model;
 mod model_dir;
 mod output;

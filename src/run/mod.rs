@@ -11,6 +11,7 @@ mod ask;
 mod cancel;
 mod event;
 mod model;
+mod moments;
 mod plan;
 mod tune;
 
@@ -19,5 +20,6 @@ pub use ask::{Job, Question, RunError, ask};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
 pub use model::{LoadError, Model};
+pub use moments::{MOMENTS_SCHEMA, Moment, Moments};
 pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
 pub use tune::tune;
