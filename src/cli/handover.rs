@@ -135,6 +135,9 @@ impl ExcerptArgs {
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Thumb>> {
         let mut thumbs = Vec::new();
+        if of.spans.is_empty() && (self.thumbs.is_some() || self.contact_sheet.is_some() || self.clips.is_some()) {
+            output::note(context, "there is no span to show: no picture and no clip was written");
+        }
         if pictures || self.thumbs.is_some() || self.contact_sheet.is_some() {
             thumbs = self.pictures(of, cancel)?;
         }
@@ -160,7 +163,7 @@ impl ExcerptArgs {
             thumbs.push(Thumb { time_s, jpeg });
             sheet.push((*span, frame.image));
         }
-        if let Some(path) = &self.contact_sheet {
+        if let Some(path) = self.contact_sheet.as_ref().filter(|_| !sheet.is_empty()) {
             let sheet = excerpt::contact_sheet(&sheet);
             let jpeg = excerpt::jpeg(&sheet).map_err(|error| Failure::new(Kind::Internal, error))?;
             put(path, &jpeg, "--contact-sheet")?;
@@ -201,8 +204,11 @@ fn make(folder: &Path, flag: &str) -> Result {
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error, flag))
 }
 
-/// Writes a file whole or not at all.
-fn put(path: &Path, bytes: &[u8], flag: &str) -> Result {
+/// Writes a file whole or not at all; `flag` is what named it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn put(path: &Path, bytes: &[u8], flag: &str) -> Result {
     let name = path.file_name().ok_or_else(|| cannot(path, &"is no file name", flag))?;
     // A device or a pipe (`--out /dev/stdout`) is written as it is: nothing can be renamed to it.
     if path.exists() && !path.is_file() {

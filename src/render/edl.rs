@@ -29,8 +29,7 @@ pub(super) fn edits(reels: &[Reel]) -> String {
                 "\n{number:03}  AX       V     C        {from} {to} {start} {end}\n* FROM CLIP NAME: {name}\n"
             );
             if reel.kind != Kind::Scenes {
-                let about = if mark.about.is_empty() { String::new() } else { format!("{} ", mark.about) };
-                let comment: String = format!("{about}{}", mark.title).chars().take(COMMENT_CHARS).collect();
+                let comment: String = mark.lines().collect::<Vec<_>>().join(" ").chars().take(COMMENT_CHARS).collect();
                 let _ = writeln!(text, "* COMMENT: {comment}");
             }
         }

@@ -45,7 +45,9 @@ pub(super) fn moment_lines<'a>(found: impl Iterator<Item = &'a Moments>) -> Stri
 
 fn merged(mut about: Value, more: &Value, most: &Value) -> Value {
     if let Value::Object(map) = &mut about {
-        map.extend([more, most].into_iter().filter_map(Value::as_object).cloned().flatten());
+        for fields in [more, most].into_iter().filter_map(Value::as_object) {
+            map.extend(fields.clone());
+        }
     }
     about
 }

@@ -44,16 +44,23 @@ fn write_group(text: &mut String, group: &Group) {
     }
 }
 
-/// ASCII punctuation gets a backslash, which CommonMark reads as the character itself, everywhere.
+/// Characters that could be markup get a backslash, which CommonMark reads as the characters themselves: those that mark
+/// anywhere, the colon of an address, and what makes a heading or a list at the start of a line.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        let plain = matches!(c, ',' | '\'' | '/' | '?' | '%' | '"');
-        let harmless_stop = c == '.' && !escaped.chars().all(|c| c.is_ascii_digit());
-        if c.is_ascii_punctuation() && !plain && !harmless_stop {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let start = escaped.chars().all(|before| before.is_ascii_digit());
+        let marks = match letter {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '~' | '|' | '!' | '$' => true,
+            ':' => letters.peek() == Some(&'/'),
+            '#' | '-' | '+' | '=' | '.' | ')' => start,
+            _ => false,
+        };
+        if marks {
             escaped.push('\\');
         }
-        escaped.push(c);
+        escaped.push(letter);
     }
     escaped
 }
@@ -64,7 +71,8 @@ mod tests {
 
     #[test]
     fn text_is_no_markup() {
-        assert_eq!(escape("# [x](http://e) <b> `c` | ![i]"), r"\# \[x\]\(http\://e\) \<b\> \`c\` \| \!\[i\]");
+        assert_eq!(escape("# [x](http://e) <b> `c` | ![i]"), r"\# \[x\](http\://e) \<b\> \`c\` \| \!\[i\]");
         assert_eq!(escape("1. From 2.0 to 4.5 seconds."), r"1\. From 2.0 to 4.5 seconds.");
+        assert_eq!(escape("- a well-known list"), r"\- a well-known list");
     }
 }

@@ -167,3 +167,6 @@ fn timeline(reels: &[Reel], format: Format) -> String {
         Format::Html | Format::Text | Format::Json | Format::JsonLines | Format::Csv => html::page(reels),
     }
 }
+
+#[cfg(test)]
+mod tests;

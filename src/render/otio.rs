@@ -10,11 +10,11 @@ pub(super) fn timeline(reels: &[Reel]) -> String {
         let media = media(reel);
         reel.marks().map(move |mark| clip(mark, reel.rate(), &media)).collect::<Vec<_>>()
     });
-    let mut track = composition("Track.1", kind, clips.collect());
+    let mut track = composition("Track.1", kind, &clips.collect::<Vec<_>>());
     track["kind"] = json!("Video");
     let timeline = json!({
         "OTIO_SCHEMA": "Timeline.1", "name": name, "metadata": {}, "global_start_time": null,
-        "tracks": composition("Stack.1", "tracks", vec![track]),
+        "tracks": composition("Stack.1", "tracks", &[track]),
     });
     format!("{timeline:#}\n")
 }
@@ -46,7 +46,7 @@ fn range(start: f64, end: f64, rate: f64) -> Value {
     json!({"OTIO_SCHEMA": "TimeRange.1", "start_time": time(start), "duration": time(end - start)})
 }
 
-fn composition(schema: &str, name: &str, children: Vec<Value>) -> Value {
+fn composition(schema: &str, name: &str, children: &[Value]) -> Value {
     json!({
         "OTIO_SCHEMA": schema, "name": name, "metadata": {}, "source_range": null,
         "effects": [], "markers": [], "enabled": true, "children": children,

@@ -93,10 +93,10 @@ pub(super) struct Mark {
     pub(super) first_frame: u64,
     /// Number of the frame after its last
     pub(super) end_frame: u64,
-    /// What it shows, on one line
+    /// Its name: the question, the query, the scene's number; on one line
     pub(super) title: String,
-    /// What it answers, on one line; may be empty
-    pub(super) about: String,
+    /// What is said of it: the answer; on one line, may be empty
+    pub(super) text: String,
     /// 0 to 1
     pub(super) score: Option<f64>,
     /// Whether it was looked at again
@@ -146,7 +146,7 @@ impl<'a> Reel<'a> {
                 let data = json!({
                     "question": answer.question, "answer": answer.answer, "status": answer.status, "evidence": evidence,
                 });
-                let mark = Mark::new(media, evidence.span(), text.clone(), heading.clone(), data);
+                let mark = Mark::new(media, evidence.span(), heading.clone(), text.clone(), data);
                 Mark { score: Some(evidence.score), verified: evidence.verified, ..mark }
             });
             Group {
@@ -218,10 +218,15 @@ impl<'a> Reel<'a> {
 }
 
 impl Mark {
-    fn new(media: &Media, span: Span, title: String, about: String, data: Value) -> Self {
+    /// Name and text, each on a line of its own.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        [self.title.as_str(), self.text.as_str()].into_iter().filter(|line| !line.is_empty())
+    }
+
+    fn new(media: &Media, span: Span, title: String, text: String, data: Value) -> Self {
         let (first_frame, end_frame) = (media.frame(span.start), media.frame(span.end));
         let end_frame = end_frame.max(first_frame + 1);
-        Self { span, first_frame, end_frame, title, about, score: None, verified: false, data }
+        Self { span, first_frame, end_frame, title, text, score: None, verified: false, data }
     }
 }
 
@@ -231,7 +236,7 @@ fn scene(scene: &Scene) -> Mark {
         first_frame: scene.start_frame,
         end_frame: scene.end_frame,
         title: format!("Scene {}", scene.index + 1),
-        about: String::new(),
+        text: String::new(),
         score: None,
         verified: false,
         data: json!(scene),

@@ -10,7 +10,7 @@ pub(super) fn captions(reels: &[Reel]) -> String {
     for (number, cue) in reels.iter().flat_map(Reel::cues).enumerate() {
         let (start, end) = (clock_with(cue.span.start, ','), clock_with(cue.span.end, ','));
         let _ = writeln!(text, "{}\n{start} --> {end}", number + 1);
-        for line in [&cue.about, &cue.title].into_iter().filter(|line| !line.is_empty()) {
+        for line in cue.lines() {
             let _ = writeln!(text, "{}", escape(line));
         }
         text.push('\n');

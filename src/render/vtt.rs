@@ -6,10 +6,7 @@ use serde_json::json;
 use std::fmt::Write;
 
 pub(super) fn captions(reels: &[Reel]) -> String {
-    cues(reels.iter().flat_map(Reel::cues), |cue| {
-        let lines = [&cue.about, &cue.title].into_iter().filter(|line| !line.is_empty());
-        lines.map(|line| escape(line)).collect::<Vec<_>>().join("\n")
-    })
+    cues(reels.iter().flat_map(Reel::cues), |cue| cue.lines().map(escape).collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn chapters(reels: &[Reel]) -> String {
@@ -18,7 +15,7 @@ pub(super) fn chapters(reels: &[Reel]) -> String {
 
 pub(super) fn metadata(reels: &[Reel]) -> String {
     cues(reels.iter().flat_map(Reel::cues), |cue| {
-        let payload = json!({"title": cue.title, "about": cue.about, "score": cue.score, "data": cue.data});
+        let payload = json!({"title": cue.title, "text": cue.text, "score": cue.score, "data": cue.data});
         // Of JSON's two ways to write a character of a string, the one that is no arrow.
         payload.to_string().replace("-->", "--\\u003e")
     })

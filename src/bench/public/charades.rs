@@ -27,7 +27,9 @@ impl Benchmark for CharadesSta {
             let item = |(number, row): (usize, Value)| {
                 let (video, query) = (row["video"].as_str(), row["caption"].as_str());
                 let (Some(video), Some(query), Some(span)) = (video, query, pair(&row["timestamp"])) else {
-                    return Err(source.wrong(self.name(), format!("row {}: no video, caption or timestamp", number + 1)));
+                    return Err(
+                        source.wrong(self.name(), format!("row {}: no video, caption or timestamp", number + 1))
+                    );
                 };
                 Ok(item(video.to_owned(), query.to_owned(), span))
             };

@@ -4,7 +4,7 @@
 
 use super::choice::{letter, letter_of, lettered, shares};
 use super::source::text;
-use super::{Benchmark, Item, Metric, Prediction, Predictions, PublicError, Source, Task};
+use super::{Benchmark, Item, Metric, Predictions, PublicError, Source, Task};
 use serde_json::{Map, Value, json};
 
 const PREFIXES: [&str; 8] = [
@@ -71,13 +71,15 @@ fn options(row: &Value) -> Vec<String> {
     if !row["candidates"].is_null() {
         return super::source::options(&row["candidates"]);
     }
-    let option = |number: usize| row[format!("option{number}")].as_str().filter(|option| *option != "N/A").map(str::to_owned);
+    let option =
+        |number: usize| row[format!("option{number}")].as_str().filter(|option| *option != "N/A").map(str::to_owned);
     (0..5).map_while(option).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::Prediction;
     use super::*;
     use std::path::Path;
 

@@ -38,7 +38,8 @@ impl Benchmark for Mlvu {
                 return Err(source.wrong(self.name(), format!("row {}: no video, question or candidates", number + 1)));
             }
             let answer = row["answer"].as_str();
-            let answer = answer.and_then(|answer| options.iter().position(|option| option == answer)).and_then(letter_of);
+            let answer =
+                answer.and_then(|answer| options.iter().position(|option| option == answer)).and_then(letter_of);
             let lines = options.iter().zip('A'..).map(|(option, letter)| format!("\n({letter}) {option}"));
             let query: String = std::iter::once(format!("{question}\nOptions:")).chain(lines).collect();
             items.push(Item { key: key(&row, &video, &question), video, query, spans: Vec::new(), answer, row });
@@ -72,7 +73,8 @@ impl Benchmark for Mlvu {
         let rows = rows.as_array().ok_or_else(|| source.wrong(self.name(), "not a list"))?;
         let entry = |row: &Value| {
             let said = ["option", "pred"].iter().find_map(|field| row[*field].as_str());
-            let answer = said.ok_or_else(|| source.wrong(self.name(), format!("no option or pred in {row}")))?.to_owned();
+            let answer =
+                said.ok_or_else(|| source.wrong(self.name(), format!("no option or pred in {row}")))?.to_owned();
             Ok((key(row, &text(row, "video"), &text(row, "question")), Prediction { answer, windows: Vec::new() }))
         };
         rows.iter().map(entry).collect()
@@ -119,7 +121,10 @@ mod tests {
         };
         write("1_plotQA.json", json!([row("a.mp4", "plotQA", "blue"), row("b.mp4", "plotQA", "red")]));
         write("4_count.json", json!([row("c.mp4", "count", "red")]));
-        write("9_summary.json", json!([{"video": "d.mp4", "question": "Tell.", "answer": "so", "question_type": "summary"}]));
+        write(
+            "9_summary.json",
+            json!([{"video": "d.mp4", "question": "Tell.", "answer": "so", "question_type": "summary"}]),
+        );
         let items = Mlvu.items(&Source::read(folder.path()).unwrap()).unwrap();
         assert_eq!(items.len(), 3, "tasks of free text are not asked");
         assert_eq!(items[0].query, "What?\nOptions:\n(A) red\n(B) blue");

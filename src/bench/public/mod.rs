@@ -25,7 +25,7 @@ mod videomme_v2;
 mod videos;
 
 pub use journal::Settings;
-pub use run::{Progress, PublicReport, PublicRun, score};
+pub use run::{Progress, PublicReport, PublicRun, Unasked, score};
 pub use source::Source;
 pub use videos::Videos;
 

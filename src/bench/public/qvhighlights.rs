@@ -58,7 +58,8 @@ impl Benchmark for QvHighlights {
         let entry = |(number, row): (usize, Value)| {
             let wrong = || source.wrong(self.name(), format!("line {}: no windows of three numbers", number + 1));
             let windows = row["pred_relevant_windows"].as_array().ok_or_else(wrong)?;
-            let three = |window: &Value| Some([window.get(0)?.as_f64()?, window.get(1)?.as_f64()?, window.get(2)?.as_f64()?]);
+            let three =
+                |window: &Value| Some([window.get(0)?.as_f64()?, window.get(1)?.as_f64()?, window.get(2)?.as_f64()?]);
             let windows = windows.iter().map(three).collect::<Option<Vec<_>>>().ok_or_else(wrong)?;
             Ok((row["qid"].to_string(), Prediction { answer: String::new(), windows }))
         };
@@ -69,9 +70,7 @@ impl Benchmark for QvHighlights {
         let answered: Vec<Case> = items
             .iter()
             .filter(|item| !item.spans.is_empty())
-            .filter_map(|item| {
-                Some(Case { truth: item.spans.clone(), windows: windows(predictions.get(&item.key)?) })
-            })
+            .filter_map(|item| Some(Case { truth: item.spans.clone(), windows: windows(predictions.get(&item.key)?) }))
             .collect();
         let best: Vec<f64> = answered.iter().map(Case::first_overlap).collect();
         let recall = |threshold: f64| {

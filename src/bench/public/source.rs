@@ -69,7 +69,7 @@ impl Source {
     pub(super) fn json(&self, benchmark: &'static str) -> Result<Value, PublicError> {
         match &self.rows {
             Some(rows) => Ok(rows.clone()),
-            None => serde_json::from_str(&self.text).map_err(|error| self.wrong(benchmark, error)),
+            None => serde_json::from_str(&self.text).map_err(|error| self.wrong(benchmark, error.to_string())),
         }
     }
 
@@ -87,7 +87,8 @@ impl Source {
         if self.rows.is_none() && !self.text.trim_start().starts_with('[') {
             let lines = self.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
             let line = |(number, line): (usize, &str)| {
-                serde_json::from_str(line).map_err(|error| self.wrong(benchmark, format!("line {}: {error}", number + 1)))
+                serde_json::from_str(line)
+                    .map_err(|error| self.wrong(benchmark, format!("line {}: {error}", number + 1)))
             };
             return lines.map(line).collect();
         }
@@ -98,8 +99,8 @@ impl Source {
     }
 
     /// The error that says what is wrong with the file.
-    pub(super) fn wrong(&self, benchmark: &'static str, what: impl ToString) -> PublicError {
-        PublicError::Format { path: self.path.clone(), benchmark, what: what.to_string() }
+    pub(super) fn wrong(&self, benchmark: &'static str, what: impl Into<String>) -> PublicError {
+        PublicError::Format { path: self.path.clone(), benchmark, what: what.into() }
     }
 }
 
@@ -124,7 +125,8 @@ pub(super) fn pair(value: &Value) -> Option<[f64; 2]> {
 
 /// Options as a list; a cell of a table may hold them as a JSON list, or a line each.
 pub(super) fn options(value: &Value) -> Vec<String> {
-    let strings = |list: &Vec<Value>| list.iter().map(|one| one.as_str().map_or(one.to_string(), str::to_owned)).collect();
+    let strings =
+        |list: &Vec<Value>| list.iter().map(|one| one.as_str().map_or(one.to_string(), str::to_owned)).collect();
     match value {
         Value::Array(list) => strings(list),
         Value::String(cell) => match serde_json::from_str(cell) {
@@ -200,7 +202,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_names_file_and_line() {
-        let wrong = |name: &str, text: &str| Source::new(Path::new(name), text.to_owned()).rows("x").unwrap_err().to_string();
+        let wrong =
+            |name: &str, text: &str| Source::new(Path::new(name), text.to_owned()).rows("x").unwrap_err().to_string();
         assert!(wrong("a.jsonl", "{}\n{").contains("line 2"), "{}", wrong("a.jsonl", "{}\n{"));
         assert!(wrong("a.csv", "a,b\n1\n").contains("row 1 has 1 cells"));
         assert!(Source::read(Path::new("a.parquet")).unwrap_err().to_string().contains("Parquet"));

@@ -45,7 +45,9 @@ pub(super) fn items(
     spans: &str,
     queries: &str,
 ) -> Result<Vec<Item>, PublicError> {
-    let Value::Object(map) = source.json(benchmark)? else { return Err(source.wrong(benchmark, "not a map of videos")) };
+    let Value::Object(map) = source.json(benchmark)? else {
+        return Err(source.wrong(benchmark, "not a map of videos"));
+    };
     let mut items = Vec::new();
     for (video, facts) in &map {
         let (Some(spans), Some(queries)) = (facts[spans].as_array(), facts[queries].as_array()) else {
@@ -90,7 +92,8 @@ pub(super) fn write(items: &[Item], predictions: &Predictions) -> String {
 pub(super) fn read(source: &Source, benchmark: &'static str) -> Result<Predictions, PublicError> {
     let Value::Object(map) = source.json(benchmark)? else { return Err(source.wrong(benchmark, "not a map")) };
     let entry = |(key, value): (String, Value)| {
-        let answer = ["answers", "answer"].iter().find_map(|field| value[*field].as_str()).unwrap_or_default().to_owned();
+        let answer =
+            ["answers", "answer"].iter().find_map(|field| value[*field].as_str()).unwrap_or_default().to_owned();
         let times = value["timestamps"].as_array();
         if times.is_none() && answer.is_empty() && value.get("answers").is_none() {
             return Err(source.wrong(benchmark, format!("`{key}` has neither timestamps nor answers")));

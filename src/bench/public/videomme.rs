@@ -46,7 +46,9 @@ impl Benchmark for VideoMme {
                 None => items.push(item(&row, &row)),
             }
             if items.last().is_none_or(|last| last.as_ref().is_none_or(|item| item.key.is_empty())) {
-                return Err(source.wrong(self.name(), format!("row {}: no question_id, question or options", number + 1)));
+                return Err(
+                    source.wrong(self.name(), format!("row {}: no question_id, question or options", number + 1))
+                );
             }
         }
         items.into_iter().collect::<Option<_>>().ok_or_else(|| source.wrong(self.name(), "a question without options"))
@@ -115,7 +117,9 @@ fn item(video: &Value, question: &Value) -> Option<Item> {
     let key = text(question, "question_id");
     let name = text(video, first(video, &["videoID", "youtube_id", "video_id"])?);
     let mut row = Map::new();
-    row.extend(video.as_object()?.iter().filter(|(field, _)| *field != "questions").map(|(k, v)| (k.clone(), v.clone())));
+    row.extend(
+        video.as_object()?.iter().filter(|(field, _)| *field != "questions").map(|(k, v)| (k.clone(), v.clone())),
+    );
     row.extend(question.as_object()?.clone());
     let answer = question["answer"].as_str().map(str::trim).filter(|answer| !answer.is_empty()).map(|answer| {
         // A letter, or the option itself.

@@ -89,7 +89,8 @@ impl Benchmark for VideoMmeV2 {
         let mut metrics = vec![Metric::mean("accuracy", &valid)];
         let mut groups: BTreeMap<(usize, String), Vec<f64>> = BTreeMap::new();
         for (items, scores) in items.chunks(GROUP).zip(judged.chunks(GROUP)) {
-            let Some(last) = items.last().filter(|_| items.iter().any(|item| predictions.contains_key(&item.key))) else {
+            let Some(last) = items.last().filter(|_| items.iter().any(|item| predictions.contains_key(&item.key)))
+            else {
                 continue;
             };
             let field = |name: &str| text(&last.row, name);
@@ -127,7 +128,9 @@ fn judge(item: &Item, predictions: &Predictions) -> i32 {
 /// `None` for a kind of group that the scorer does not know.
 fn points(scores: &[i32], kind: &str, structure: &str) -> Option<f64> {
     let squares = [0.0, 100.0 / 16.0, 25.0, 900.0 / 16.0, 100.0];
-    let of = |table: [f64; 5], number: i32| usize::try_from(number).ok().and_then(|at| table.get(at).copied()).unwrap_or(0.0);
+    let of = |table: [f64; 5], number: i32| {
+        usize::try_from(number).ok().and_then(|at| table.get(at).copied()).unwrap_or(0.0)
+    };
     match kind {
         "relevance" => Some(of(squares, scores.iter().sum())),
         "logic" => {
@@ -160,9 +163,13 @@ mod tests {
     #[test]
     fn groups_score_as_in_the_authors_program() {
         let close = |a: Option<f64>, b: f64| assert!((a.unwrap() - b).abs() < 1e-9, "{a:?} {b}");
-        for (scores, expected) in
-            [([0, 0, 0, 0], 0.0), ([1, 0, 0, 0], 6.25), ([1, 1, 0, 0], 25.0), ([1, 1, 1, 0], 56.25), ([1, 1, 1, 1], 100.0)]
-        {
+        for (scores, expected) in [
+            ([0, 0, 0, 0], 0.0),
+            ([1, 0, 0, 0], 6.25),
+            ([1, 1, 0, 0], 25.0),
+            ([1, 1, 1, 0], 56.25),
+            ([1, 1, 1, 1], 100.0),
+        ] {
             close(points(&scores, "relevance", ""), expected);
         }
         // No letter: one right answer less.
