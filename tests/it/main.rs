@@ -7,9 +7,11 @@ mod support;
 
 mod ask;
 mod frames;
+mod handover;
 mod hostile;
 mod model_command;
 mod model_numbers;
+mod public;
 mod scenes;
 mod schemas;
 mod tools;

@@ -81,8 +81,8 @@ impl Benchmark for VideoMmeV2 {
         Ok(all.into_iter().filter(|(_, prediction)| !prediction.answer.is_empty()).collect())
     }
 
-    /// Groups of which nothing was answered are left out, which the scorer, made for whole runs, does not do: it counts every
-    /// question without an answer as -1. Within a group this is what happens here too, see [`points`].
+    /// Groups of which nothing was answered are left out. The scorer, made for whole runs, counts a question without an answer
+    /// as -1, which within a group happens here too (see [`points`]), and gives a chain of four such questions full marks.
     fn score(&self, items: &[Item], predictions: &Predictions) -> Vec<Metric> {
         let judged: Vec<i32> = items.iter().map(|item| judge(item, predictions)).collect();
         let valid: Vec<f64> = judged.iter().filter(|&&score| score >= 0).map(|&score| f64::from(score)).collect();
