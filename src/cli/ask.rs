@@ -211,11 +211,17 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     progress.finish();
     let spans: Vec<Span> = answers.iter().flat_map(|answer| &answer.evidence).map(Evidence::span).collect();
     let excerpts = Excerpts { file: &input.path, spans: &spans, numbered_from: 0 };
-    media.thumbs = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag())?;
+    let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
+    let beside = beside.and_then(|thumbs| Ok((thumbs, args.excerpts.scenes(&input.path, format)?)));
+    if let Ok((thumbs, scenes)) = &beside {
+        (media.thumbs, media.scenes) = (thumbs.clone(), scenes.clone());
+    }
     args.output.write(&render::answers(&answers, &media, format))?;
     if format == Format::Text {
         answers.iter().for_each(|answer| remark(answer, context));
     }
+    // The answers are there, and are told whatever goes wrong beside them.
+    beside?;
     let unsupported = |answer: &&Answer| answer.plan.evidence.require && answer.evidence.is_empty();
     match answers.iter().find(unsupported) {
         Some(answer) => Err(Failure::new(

@@ -3,9 +3,10 @@
 use super::failure::{Failure, Kind, Result};
 use super::time::format_time;
 use super::{Context, output};
-use crate::decode::{self, CutError, How};
+use crate::decode::{self, CutError, How, Limits};
 use crate::excerpt;
 use crate::render::{Format, Media, Thumb};
+use crate::scenes::{self, Content};
 use clap::builder::PossibleValue;
 use image::RgbImage;
 use longsight_models::Span;
@@ -41,6 +42,9 @@ pub(super) struct ExcerptArgs {
     /// Cut the clips to the frame, by encoding them anew
     #[arg(long, requires = "clips")]
     exact: bool,
+    /// Show the shots too, on the time line of a page; reads every frame
+    #[arg(long)]
+    with_scenes: bool,
 }
 
 impl clap::ValueEnum for Format {
@@ -123,6 +127,18 @@ pub(super) struct Excerpts<'a> {
 }
 
 impl ExcerptArgs {
+    /// The shots of a file, for a page that is to show them.
+    ///
+    /// # Errors
+    /// When the file can no longer be read.
+    pub(super) fn scenes(&self, file: &Path, format: Format) -> Result<Vec<Span>> {
+        if !self.with_scenes || format != Format::Html {
+            return Ok(Vec::new());
+        }
+        let found = scenes::detect(file, &Content::default(), None, &Limits::default(), &mut |_| ())?;
+        Ok(found.scenes.iter().map(|scene| Span { start: scene.start, end: scene.end }).collect())
+    }
+
     /// Writes the pictures and clips that were asked for, and gives the pictures where `pictures` asks for them too.
     ///
     /// # Errors
@@ -195,7 +211,10 @@ impl From<CutError> for Failure {
             CutError::Nothing { .. } => Self::new(Kind::Input, error),
             CutError::Name { .. } => Self::new(Kind::Usage, error).hint("choose another folder with --clips"),
             CutError::Write { .. } => Self::new(Kind::Internal, error).hint("check the disk, or encode with --exact"),
-            CutError::Place { .. } | CutError::Encode(_) => Self::new(Kind::Internal, error),
+            CutError::Encode(_) => {
+                Self::new(Kind::Internal, error).hint("without --exact the clips are copied, not encoded")
+            }
+            CutError::Place { .. } => Self::new(Kind::Internal, error),
         }
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn pair(value: &Value) -> Option<[f64; 2]> {
     Some([value.get(0)?.as_f64()?, value.get(1)?.as_f64()?])
 }
 
-/// Options as a list; a cell of a table may hold them as a JSON list, or a line each.
+/// Options as a list; a cell of a table may hold them as a JSON list, or a line each. An array as Python prints it, which does
+/// not say where an option ends, gives none.
 pub(super) fn options(value: &Value) -> Vec<String> {
     let strings =
         |list: &Vec<Value>| list.iter().map(|one| one.as_str().map_or(one.to_string(), str::to_owned)).collect();
@@ -131,6 +132,7 @@ pub(super) fn options(value: &Value) -> Vec<String> {
         Value::Array(list) => strings(list),
         Value::String(cell) => match serde_json::from_str(cell) {
             Ok(Value::Array(list)) => strings(&list),
+            _ if cell.trim_start().starts_with('[') => Vec::new(),
             _ => cell.lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect(),
         },
         _ => Vec::new(),

@@ -67,7 +67,8 @@ pub(super) fn copy(
         muxer.write(shared, index, ticks(first, clock(source, stream)))?;
     }
     muxer.finish()?;
-    if begun { Ok(Span { start: first, end }) } else { Err(nothing) }
+    // The last key frame of a file lies before every span behind its end.
+    if begun && end > span.start { Ok(Span { start: first, end }) } else { Err(nothing) }
 }
 
 /// Where a copy begins.

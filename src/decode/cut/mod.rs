@@ -86,7 +86,7 @@ impl From<Code> for ffmpeg_next::Error {
 
 /// Writes `span` of the video at `path` into `folder`, as `stem` with the ending of its container: MP4 where that takes
 /// the streams and the source is one (or the pictures are encoded), else Matroska. It appears under its name when it is
-/// complete.
+/// complete. A span without length means the frame shown then.
 ///
 /// # Errors
 /// When the source cannot be read, has nothing there, or the file cannot be written.
@@ -101,6 +101,8 @@ pub fn cut(
     let limits = Limits::default();
     let video = open::open_cancellable(path, &limits, Arc::clone(cancel))?;
     let info = video.info().clone();
+    let frame = 1.0 / info.frame_rate.filter(|rate| *rate > 0.0).unwrap_or(25.0);
+    let span = Span { start: span.start, end: span.end.max(span.start + frame) };
     let how = if info.orientation == super::Orientation::default() { how } else { How::Encoded };
     let mut source = Source { demuxer: video.demuxer, info, limits, path: path.to_path_buf() };
     let sounds = source.sounds();
