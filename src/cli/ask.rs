@@ -210,11 +210,11 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
     let spans: Vec<Span> = answers.iter().flat_map(|answer| &answer.evidence).map(Evidence::span).collect();
-    let excerpts = Excerpts { file: &input.path, spans: &spans, numbered_from: 0 };
+    let excerpts = [Excerpts { file: &input.path, spans: &spans }];
     let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
     let beside = beside.and_then(|thumbs| Ok((thumbs, args.excerpts.scenes(&input.path, format)?)));
     if let Ok((thumbs, scenes)) = &beside {
-        (media.thumbs, media.scenes) = (thumbs.clone(), scenes.clone());
+        (media.thumbs, media.scenes) = (thumbs.concat(), scenes.clone());
     }
     args.output.write(&render::answers(&answers, &media, format))?;
     if format == Format::Text {

@@ -116,14 +116,12 @@ fn relative(folder: &Path, file: &Path) -> PathBuf {
     up.chain(file.components().skip(shared)).collect()
 }
 
-/// What is cut out of one file.
+/// What is shown of one file.
 pub(super) struct Excerpts<'a> {
     /// The file to open
     pub(super) file: &'a Path,
-    /// The spans, in the order in which they are numbered
+    /// Its spans
     pub(super) spans: &'a [Span],
-    /// The number before the first
-    pub(super) numbered_from: usize,
 }
 
 impl ExcerptArgs {
@@ -139,45 +137,33 @@ impl ExcerptArgs {
         Ok(found.scenes.iter().map(|scene| Span { start: scene.start, end: scene.end }).collect())
     }
 
-    /// Writes the pictures and clips that were asked for, and gives the pictures where `pictures` asks for them too.
+    /// Writes the pictures and clips of some files that were asked for, numbered from 1 in their order, and gives each file's
+    /// pictures, for a page where `pictures` asks for them.
     ///
     /// # Errors
-    /// When the file can no longer be read, or something cannot be written.
+    /// When a file can no longer be read, or something cannot be written.
     pub(super) fn write(
         &self,
-        of: &Excerpts<'_>,
+        of: &[Excerpts<'_>],
         pictures: bool,
         context: &Context,
         cancel: &Arc<AtomicBool>,
-    ) -> Result<Vec<Thumb>> {
-        let mut thumbs = Vec::new();
-        if of.spans.is_empty() && (self.thumbs.is_some() || self.contact_sheet.is_some() || self.clips.is_some()) {
+    ) -> Result<Vec<Vec<Thumb>>> {
+        let anything = self.thumbs.is_some() || self.contact_sheet.is_some() || self.clips.is_some();
+        if anything && of.iter().all(|file| file.spans.is_empty()) {
             output::note(context, "there is no span to show: no picture and no clip was written");
         }
-        if pictures || self.thumbs.is_some() || self.contact_sheet.is_some() {
-            thumbs = self.pictures(of, cancel)?;
-        }
-        if let Some(folder) = &self.clips {
-            self.cut(folder, of, context, cancel)?;
-        }
-        Ok(thumbs)
-    }
-
-    fn pictures(&self, of: &Excerpts<'_>, cancel: &Arc<AtomicBool>) -> Result<Vec<Thumb>> {
-        let times: Vec<f64> = of.spans.iter().map(|&span| excerpt::middle(span)).collect();
-        let frames = excerpt::pictures(of.file, &times, cancel)?;
-        let (mut thumbs, mut sheet): (Vec<Thumb>, Vec<(Span, RgbImage)>) = (Vec::new(), Vec::new());
-        let shown = of.spans.iter().zip(frames).enumerate().filter_map(|(at, (span, frame))| Some((at, span, frame?)));
-        for (at, span, frame) in shown {
-            let time_s = frame.time.seconds();
-            let jpeg = excerpt::jpeg(&frame.image).map_err(|error| Failure::new(Kind::Internal, error))?;
-            if let Some(folder) = &self.thumbs {
-                make(folder, "--thumbs")?;
-                let name = format!("{:03}-{time_s:.3}s.jpg", of.numbered_from + at + 1);
-                put(&folder.join(name), &jpeg, "--thumbs")?;
+        let (mut thumbs, mut sheet, mut number) = (Vec::new(), Vec::new(), 0);
+        for Excerpts { file, spans } in of {
+            let mut shown = Vec::new();
+            if pictures || self.thumbs.is_some() || self.contact_sheet.is_some() {
+                shown = self.pictures(file, spans, number, cancel, &mut sheet)?;
             }
-            thumbs.push(Thumb { time_s, jpeg });
-            sheet.push((*span, frame.image));
+            if let Some(folder) = &self.clips {
+                self.cut(folder, file, spans, number, context, cancel)?;
+            }
+            number += spans.len();
+            thumbs.push(shown);
         }
         if let Some(path) = self.contact_sheet.as_ref().filter(|_| !sheet.is_empty()) {
             let sheet = excerpt::contact_sheet(&sheet);
@@ -187,12 +173,48 @@ impl ExcerptArgs {
         Ok(thumbs)
     }
 
-    fn cut(&self, folder: &Path, of: &Excerpts<'_>, context: &Context, cancel: &Arc<AtomicBool>) -> Result {
+    /// A picture of each span that can be decoded; `before` spans have numbers already.
+    fn pictures(
+        &self,
+        file: &Path,
+        spans: &[Span],
+        before: usize,
+        cancel: &Arc<AtomicBool>,
+        sheet: &mut Vec<(Span, RgbImage)>,
+    ) -> Result<Vec<Thumb>> {
+        let times: Vec<f64> = spans.iter().map(|&span| excerpt::middle(span)).collect();
+        let frames = excerpt::pictures(file, &times, cancel)?;
+        let mut thumbs = Vec::new();
+        let shown = spans.iter().zip(frames).zip(before + 1..);
+        for ((span, frame), number) in shown.filter_map(|((span, frame), number)| Some(((span, frame?), number))) {
+            let time_s = frame.time.seconds();
+            let jpeg = excerpt::jpeg(&frame.image).map_err(|error| Failure::new(Kind::Internal, error))?;
+            if let Some(folder) = &self.thumbs {
+                make(folder, "--thumbs")?;
+                put(&folder.join(format!("{number:03}-{time_s:.3}s.jpg")), &jpeg, "--thumbs")?;
+            }
+            thumbs.push(Thumb { time_s, jpeg });
+            if self.contact_sheet.is_some() {
+                sheet.push((*span, frame.image));
+            }
+        }
+        Ok(thumbs)
+    }
+
+    fn cut(
+        &self,
+        folder: &Path,
+        file: &Path,
+        spans: &[Span],
+        before: usize,
+        context: &Context,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result {
         make(folder, "--clips")?;
         let how = if self.exact { How::Encoded } else { How::Copied };
-        for (at, span) in of.spans.iter().enumerate() {
-            let stem = format!("{:03}-{:.3}s-{:.3}s", of.numbered_from + at + 1, span.start, span.end);
-            let cut = decode::cut(of.file, *span, how, folder, &stem, cancel)?;
+        for (span, number) in spans.iter().zip(before + 1..) {
+            let stem = format!("{number:03}-{:.3}s-{:.3}s", span.start, span.end);
+            let cut = decode::cut(file, *span, how, folder, &stem, cancel)?;
             let from = match cut.how {
                 How::Copied => ", from key frame on",
                 How::Encoded => "",

@@ -30,5 +30,9 @@ fn escape(text: &str) -> String {
         }
         escaped.push(c);
     }
+    // FFmpeg takes a line break behind any backslash for part of the text, behind an escaped one too.
+    if escaped.ends_with('\\') {
+        escaped.push(' ');
+    }
     escaped
 }

@@ -184,6 +184,20 @@ fn cut(path: &Path, span: (f64, f64), how: How) -> (decode::Cut, Vec<(u8, f64)>)
 }
 
 #[test]
+fn a_picture_is_the_frame_that_is_shown_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    if !Clip::steady(150).write(&path) {
+        return;
+    }
+    // Frames last 0.04 s; the order asked for is the order given.
+    let times = [5.0, 0.1, 2.02, 2.03, 2.0];
+    let frames = longsight::excerpt::pictures(&path, &times, &Arc::default()).unwrap();
+    let numbers: Vec<u8> = frames.iter().map(|frame| number(&frame.as_ref().unwrap().image).unwrap()).collect();
+    assert_eq!(numbers, [125, 2, 50, 50, 50]);
+}
+
+#[test]
 fn a_copy_begins_at_the_key_frame_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     for (name, ending) in [("clip.mp4", "mp4"), ("clip.mkv", "mkv"), ("clip.ts", "mkv"), ("clip.mov", "mp4")] {
