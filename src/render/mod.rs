@@ -110,25 +110,13 @@ pub struct SeveralVideos {
 /// Writes a list of scenes; ends with a line break.
 #[must_use]
 pub fn scenes(scenes: &Scenes, video: &VideoFacts, media: &Media, format: Format) -> String {
-    match format {
-        Format::Text => text::scenes(scenes),
-        Format::Json => json::scenes(scenes, video),
-        Format::JsonLines => json::scene_lines(scenes),
-        Format::Csv => csv::scenes(scenes),
-        _ => timeline(&[Reel::of_scenes(scenes, media)], format),
-    }
+    write(&OfScenes { scenes, video, media }, format)
 }
 
 /// Writes answers to questions about one video; ends with a line break.
 #[must_use]
 pub fn answers(answers: &[Answer], media: &Media, format: Format) -> String {
-    match format {
-        Format::Text => text::answers(answers),
-        Format::Json => answers.iter().map(json::line).collect(),
-        Format::JsonLines => json::evidence_lines(answers),
-        Format::Csv => csv::answers(answers),
-        _ => timeline(&[Reel::of_answers(answers, media)], format),
-    }
+    write(&OfAnswers { answers, media }, format)
 }
 
 /// Writes what was found, a document for each video, each with its medium; ends with a line break.
@@ -139,32 +127,120 @@ pub fn moments(found: &[(&Moments, &Media)], format: Format) -> Result<String, S
     if found.len() > 1 && !format.holds_several_videos() {
         return Err(SeveralVideos { format, videos: found.len() });
     }
-    let documents = || found.iter().map(|(moments, _)| *moments);
-    Ok(match format {
-        Format::Text => text::moments(documents()),
-        Format::Json => documents().map(json::line).collect(),
-        Format::JsonLines => json::moment_lines(documents()),
-        Format::Csv => csv::moments(documents()),
-        _ => {
-            let reels: Vec<Reel> = found.iter().map(|(moments, media)| Reel::of_moments(moments, media)).collect();
-            timeline(&reels, format)
-        }
-    })
+    Ok(write(&OfMoments { found }, format))
 }
 
-/// The formats that know only titled spans on a time line.
-fn timeline(reels: &[Reel], format: Format) -> String {
+/// What is handed over: in four formats with words of its own, in all others as spans on time lines.
+trait Document {
+    fn text(&self) -> String;
+    fn json(&self) -> String;
+    fn json_lines(&self) -> String;
+    fn csv(&self) -> String;
+    fn reels(&self) -> Vec<Reel<'_>>;
+}
+
+fn write(document: &dyn Document, format: Format) -> String {
     match format {
-        Format::Srt => srt::captions(reels),
-        Format::Vtt => vtt::captions(reels),
-        Format::VttChapters => vtt::chapters(reels),
-        Format::VttMetadata => vtt::metadata(reels),
-        Format::FfMetadata => ffmetadata::chapters(reels),
-        Format::Edl => edl::edits(reels),
-        Format::Otio => otio::timeline(reels),
-        Format::Markdown => markdown::document(reels),
-        // The others are written before reels are made; a page shows whatever it is given.
-        Format::Html | Format::Text | Format::Json | Format::JsonLines | Format::Csv => html::page(reels),
+        Format::Text => document.text(),
+        Format::Json => document.json(),
+        Format::JsonLines => document.json_lines(),
+        Format::Csv => document.csv(),
+        Format::Srt => srt::captions(&document.reels()),
+        Format::Vtt => vtt::captions(&document.reels()),
+        Format::VttChapters => vtt::chapters(&document.reels()),
+        Format::VttMetadata => vtt::metadata(&document.reels()),
+        Format::Edl => edl::edits(&document.reels()),
+        Format::Otio => otio::timeline(&document.reels()),
+        Format::FfMetadata => ffmetadata::chapters(&document.reels()),
+        Format::Markdown => markdown::document(&document.reels()),
+        Format::Html => html::page(&document.reels()),
+    }
+}
+
+struct OfScenes<'a> {
+    scenes: &'a Scenes,
+    video: &'a VideoFacts,
+    media: &'a Media,
+}
+
+impl Document for OfScenes<'_> {
+    fn text(&self) -> String {
+        text::scenes(self.scenes)
+    }
+
+    fn json(&self) -> String {
+        json::scenes(self.scenes, self.video)
+    }
+
+    fn json_lines(&self) -> String {
+        json::scene_lines(self.scenes)
+    }
+
+    fn csv(&self) -> String {
+        csv::scenes(self.scenes)
+    }
+
+    fn reels(&self) -> Vec<Reel<'_>> {
+        vec![Reel::of_scenes(self.scenes, self.media)]
+    }
+}
+
+struct OfAnswers<'a> {
+    answers: &'a [Answer],
+    media: &'a Media,
+}
+
+impl Document for OfAnswers<'_> {
+    fn text(&self) -> String {
+        text::answers(self.answers)
+    }
+
+    fn json(&self) -> String {
+        self.answers.iter().map(json::line).collect()
+    }
+
+    fn json_lines(&self) -> String {
+        json::evidence_lines(self.answers)
+    }
+
+    fn csv(&self) -> String {
+        csv::answers(self.answers)
+    }
+
+    fn reels(&self) -> Vec<Reel<'_>> {
+        vec![Reel::of_answers(self.answers, self.media)]
+    }
+}
+
+struct OfMoments<'a> {
+    found: &'a [(&'a Moments, &'a Media)],
+}
+
+impl OfMoments<'_> {
+    fn documents(&self) -> impl Iterator<Item = &Moments> + Clone {
+        self.found.iter().map(|(moments, _)| *moments)
+    }
+}
+
+impl Document for OfMoments<'_> {
+    fn text(&self) -> String {
+        text::moments(self.documents())
+    }
+
+    fn json(&self) -> String {
+        self.documents().map(json::line).collect()
+    }
+
+    fn json_lines(&self) -> String {
+        json::moment_lines(self.documents())
+    }
+
+    fn csv(&self) -> String {
+        csv::moments(self.documents())
+    }
+
+    fn reels(&self) -> Vec<Reel<'_>> {
+        self.found.iter().map(|(moments, media)| Reel::of_moments(moments, media)).collect()
     }
 }
 

@@ -100,7 +100,7 @@ fn a_hostile_question_stays_text() {
     let page = ask(&path, &questions, &["-q", "--format", "html"]).stdout;
     assert_eq!(page.matches("<script>").count(), 1);
     for row in ask(&path, &questions, &["-q", "--format", "csv"]).stdout.lines().skip(1) {
-        assert!(row.starts_with('"') && !row.contains("\"=") && row.matches('"').count() == 6, "{row}");
+        assert!(row.starts_with('"') && !row.contains("\"=") && row.matches('"').count() % 2 == 0, "{row}");
     }
     for line in ask(&path, &questions, &["-q", "--format", "jsonl"]).stdout.lines() {
         assert_eq!(serde_json::from_str::<Value>(line).unwrap()["question"], questions[0]);

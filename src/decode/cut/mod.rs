@@ -102,7 +102,11 @@ pub fn cut(
     let video = open::open_cancellable(path, &limits, Arc::clone(cancel))?;
     let info = video.info().clone();
     let frame = 1.0 / info.frame_rate.filter(|rate| *rate > 0.0).unwrap_or(25.0);
-    let span = Span { start: span.start, end: span.end.max(span.start + frame) };
+    let known_end = info.end_s().filter(|_| !info.duration_is_guess).unwrap_or(f64::INFINITY);
+    if span.start >= known_end {
+        return Err(CutError::Nothing { path: path.to_path_buf(), span });
+    }
+    let span = Span { start: span.start, end: span.end.max(span.start + frame).min(known_end) };
     let how = if info.orientation == super::Orientation::default() { how } else { How::Encoded };
     let mut source = Source { demuxer: video.demuxer, info, limits, path: path.to_path_buf() };
     let sounds = source.sounds();
