@@ -2,6 +2,7 @@
 
 use crate::support::clip::{Clip, number};
 use crate::support::command::{Outcome, longsight};
+use crate::support::{files, media};
 use longsight::decode::{self, How, Request, Sampling};
 use longsight::render::{self, Format, Media};
 use longsight::run::Moments;
@@ -282,4 +283,58 @@ fn sound_is_cut_along() {
         assert_eq!(streams[1].0, ffmpeg_next::media::Type::Audio);
         assert!((streams[1].1 - 2.0).abs() < 0.1, "{how:?}: {streams:?}");
     }
+}
+
+#[test]
+fn cuts_of_real_videos_hold_what_they_say() {
+    let Some(media) = media() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for path in files(&media) {
+        let Ok(video) = decode::open(&path, &decode::Limits::default()) else { continue };
+        let info = video.info().clone();
+        let (Some(start), Some(seconds)) = (info.start_s, info.duration_s.filter(|_| !info.duration_is_guess)) else {
+            continue;
+        };
+        let span = Span { start: start + 0.4 * seconds, end: start + 0.4 * seconds + (0.2 * seconds).min(2.0) };
+        let request =
+            |span: Span| Request { from: Some(span.start), to: Some(span.end), ..Request::new(Sampling::All) };
+        // What cannot be decoded without a warning here is no measure for a cut.
+        let Ok((source, report)) = decode::list(video, &request(span)) else { continue };
+        if source.is_empty() || source[0].time.seconds() < span.start - 1e-6 || !report.warnings.is_empty() {
+            continue;
+        }
+        for how in [How::Copied, How::Encoded] {
+            tried += 1;
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let cut = match decode::cut(&path, span, how, folder.path(), "cut", &Arc::default()) {
+                Ok(cut) => cut,
+                Err(error) => {
+                    wrong.push(format!("{name}, {how:?}: {error}"));
+                    continue;
+                }
+            };
+            let Ok((frames, _)) = decode::open(&cut.path, &decode::Limits::default())
+                .and_then(|video| decode::list(video, &Request::new(Sampling::All)))
+            else {
+                wrong.push(format!("{name}, {how:?}: the cut cannot be decoded"));
+                continue;
+            };
+            let times =
+                |frames: &[decode::FrameFacts]| frames.iter().map(|frame| frame.time.seconds()).collect::<Vec<_>>();
+            // On the source's clock.
+            let shown: Vec<f64> =
+                times(&frames).iter().map(|time| time - frames[0].time.seconds() + cut.span.start).collect();
+            let expected = times(&source);
+            let near = |time: f64| shown.iter().any(|shown| (shown - time).abs() < 2e-3);
+            let whole = expected.iter().all(|&time| near(time));
+            let exact = cut.how == How::Copied || shown.len() == expected.len();
+            if !whole || !exact || cut.span.start > span.start + 1e-3 && cut.how == How::Copied {
+                let said = (cut.span.start, cut.span.end, shown.len(), expected.len());
+                wrong.push(format!("{name}, {how:?}: {said:?} of {:?}", (span.start, span.end)));
+            }
+        }
+    }
+    println!("{tried} cuts, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tried > 0 && wrong.is_empty());
 }
