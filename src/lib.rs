@@ -13,6 +13,8 @@ pub mod compress;
 pub mod decode;
 // answer text + frames seen -> spans snapped to real frame times, status, coverage
 pub mod evidence;
+// spans of a file -> pictures of them, on one sheet or each alone
+pub mod excerpt;
 // sequence + visual tokens -> answer text
 pub mod generate;
 // what was seen of a video -> the same in another process

@@ -10,6 +10,8 @@ pub mod decode;
 pub mod heat_map;
 mod niah;
 mod prefill;
+// the public benchmarks' files and scores
+pub mod public;
 mod questions;
 // the shots of a file
 pub mod scenes;

@@ -2,15 +2,17 @@
 
 use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
+use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
 use super::index::StoreArgs;
 use super::time::format_time;
 use super::video::Input;
-use super::{Context, model_dir, output, parse_time, plan, progress, rates, wait};
+use super::{Context, handover, model_dir, output, parse_time, plan, progress, rates, wait};
 use crate::decode::Limits;
-use crate::evidence::Status;
+use crate::evidence::Evidence;
 use crate::recipe::{self, Budget, Options, PrefillMode};
+use crate::render::{self, Format};
 use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, RunError};
-use longsight_models::LoadOptions;
+use longsight_models::{LoadOptions, Span};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ const EXAMPLES: &str = r#"Examples:
   longsight ask lecture.mkv "What is the title of the slide?" --from 10:00 --to 12:00
   longsight ask game.mp4 "Who scores first?" --choices "A. red" "B. blue"
   longsight ask talk.mp4 "Who speaks?" "When is the demo shown?" --json
+  longsight ask game.mp4 "When is a goal scored?" --format html --out goals.html --clips goals
   cat talk.mp4 | longsight ask - "What is shown first?"
   longsight ask film.mp4 "When does it rain?" --model Qwen/Qwen3-VL-2B-Instruct --max-frames 512"#;
 
@@ -46,6 +49,10 @@ pub(super) struct Args {
     /// Say what would be done and what it would take, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    output: FormatArgs,
+    #[command(flatten)]
+    excerpts: ExcerptArgs,
     /// Exit with code 7 when no span supports an answer
     #[arg(long)]
     require_evidence: bool,
@@ -226,6 +233,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     if args.questions.iter().any(|question| question.trim().is_empty()) {
         return Err(Failure::new(Kind::Usage, "a question is empty"));
     }
+    let format = args.output.format(context)?;
     let mut options = args.pipeline.options()?;
     if args.require_evidence {
         options.evidence.require = Some(true);
@@ -239,6 +247,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         return if context.json { output::json(&forecast) } else { plan::print(&forecast, context) };
     }
     let facts = input.facts()?;
+    let mut media = handover::media(&input.video, &input.name, format, &args.output);
     let mut progress = progress::Bar::new(context);
     progress.show(&Event::Loading);
     let model = args.model.load()?;
@@ -262,9 +271,19 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     };
     let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
-    for answer in &answers {
-        if context.json { output::json(answer)? } else { print(answer, answers.len() > 1, context) }
+    let spans: Vec<Span> = answers.iter().flat_map(|answer| &answer.evidence).map(Evidence::span).collect();
+    let excerpts = [Excerpts { file: &input.path, spans: &spans }];
+    let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
+    let beside = beside.and_then(|thumbs| Ok((thumbs, args.excerpts.scenes(&input.path, format)?)));
+    if let Ok((thumbs, scenes)) = &beside {
+        (media.thumbs, media.scenes) = (thumbs.concat(), scenes.clone());
     }
+    args.output.write(&render::answers(&answers, &media, format))?;
+    if format == Format::Text {
+        answers.iter().for_each(|answer| remark(answer, context));
+    }
+    // The answers are there, and are told whatever goes wrong beside them.
+    beside?;
     let unsupported = |answer: &&Answer| answer.plan.evidence.require && answer.evidence.is_empty();
     match answers.iter().find(unsupported) {
         Some(answer) => Err(Failure::new(
@@ -276,24 +295,8 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     }
 }
 
-/// The answer for people: words first, then what they rest on, then what was not seen.
-fn print(answer: &Answer, several: bool, context: &Context) {
-    if several {
-        output::text(&answer.question);
-    }
-    output::text(&answer.answer);
-    for span in &answer.evidence {
-        output::text(&format!(
-            "  {} - {}  {} frames seen, probability {:.2}",
-            format_time(span.start),
-            format_time(span.end),
-            span.frames.len(),
-            span.score
-        ));
-    }
-    if answer.status != Status::Supported && answer.status != Status::Unanswerable && !answer.evidence.is_empty() {
-        output::text("  only some of the times it names were seen");
-    }
+/// What was not seen, for people who read the answer.
+fn remark(answer: &Answer, context: &Context) {
     let seen = &answer.coverage;
     output::note(
         context,

@@ -11,6 +11,7 @@ mod doctor;
 mod dtype;
 mod failure;
 mod frames;
+mod handover;
 mod index;
 mod model;
 mod model_dir;

@@ -1,12 +1,12 @@
 //! `longsight scenes`: the shots of a video.
 
 use super::failure::{Failure, Kind, Result};
+use super::handover::FormatArgs;
 use super::video::Input;
-use super::{Context, output, parse_time};
+use super::{Context, handover, output, parse_time};
 use crate::decode::Limits;
-use crate::render::{self, Format};
+use crate::render;
 use crate::scenes::{self, Adaptive, Content, Detector, MIN_SCENE_S, Similarity};
-use clap::builder::PossibleValue;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use longsight_models::Span;
 use std::path::PathBuf;
@@ -32,12 +32,8 @@ pub(super) struct Args {
     /// End before here
     #[arg(long, value_name = "T", value_parser = parse_time)]
     to: Option<f64>,
-    /// What is written [default: table, or json with --json]
-    #[arg(long, value_enum)]
-    format: Option<Format>,
-    /// Write to this file instead of stdout
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: FormatArgs,
 }
 
 /// How scenes are found.
@@ -66,37 +62,13 @@ enum Method {
     Similarity,
 }
 
-impl clap::ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        const FORMATS: [Format; Format::ALL.len()] = {
-            let mut formats = [Format::Table; Format::ALL.len()];
-            let mut at = 0;
-            while at < formats.len() {
-                formats[at] = Format::ALL[at].1;
-                at += 1;
-            }
-            formats
-        };
-        &FORMATS
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Format::ALL.iter().find(|(_, format)| format == self).map(|(name, _)| PossibleValue::new(*name))
-    }
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let range = range(args)?;
-    let format = match (args.format, context.json) {
-        (None | Some(Format::Json), true) => Format::Json,
-        (Some(other), true) if other != Format::JsonLines => {
-            return Err(Failure::new(Kind::Usage, "--json and --format ask for different things").hint("give one"));
-        }
-        (format, _) => format.unwrap_or(Format::Table),
-    };
+    let format = args.output.format(context)?;
     let limits = Limits::default();
     let input = Input::open(&args.video, &limits)?;
     let facts = input.facts()?;
+    let media = handover::media(&input.video, &input.name, format, &args.output);
     let bar = progress_bar(context, input.video.info().duration_s);
     let detector = args.detection.detector();
     let mut found = scenes::detect(&input.path, detector.as_ref(), range, &limits, &mut |seconds| {
@@ -111,15 +83,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         let what = format!("{}: no frame lies between --from and --to", args.video.display());
         return Err(Failure::new(Kind::Input, what).hint("give times inside the video"));
     }
-    let text = render::scenes(&found, &facts, format);
-    match &args.out {
-        Some(path) => std::fs::write(path, text).map_err(|error| {
-            Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
-                .hint("choose another file with --out")
-        })?,
-        None => output::bytes(text.as_bytes()),
-    }
-    Ok(())
+    args.output.write(&render::scenes(&found, &facts, &media, format))
 }
 
 fn range(args: &Args) -> Result<Option<Span>> {

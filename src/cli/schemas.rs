@@ -12,6 +12,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("frames", schema_for!(super::frames::Listing)),
         ("index", schema_for!(super::index::Report)),
         ("plan", schema_for!(crate::run::Forecast)),
+        ("moments", schema_for!(crate::run::Moments)),
         ("scenes", schema_for!(crate::render::ScenesDocument<'static>)),
         ("verify", schema_for!(crate::verify::Report)),
     ]

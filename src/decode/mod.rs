@@ -2,10 +2,11 @@
 //!
 //! Comes in: a path. Goes out: [`VideoInfo`] from the container alone, native frames ([`Reader`]), each with its exact
 //! presentation time, chosen ones as RGB pictures ([`stream`]), all of a [`Stretch`] for stages that look at everything,
-//! and [`Warning`]s about what could not be decoded. Never: a network connection, a second file, tensors, or a time
+//! a span as a file of its own ([`cut()`]), and [`Warning`]s about what could not be decoded. Never: a network connection, a second file, tensors, or a time
 //! computed from a frame's number.
 
 mod convert;
+mod cut;
 mod error;
 mod facts;
 mod index;
@@ -26,6 +27,7 @@ mod stretch;
 mod walk;
 
 pub use convert::Size;
+pub use cut::{Cut, CutError, How, cut};
 pub use error::{DecodeError, Warning, WarningKind};
 pub use facts::{VideoFacts, fingerprint};
 pub use info::VideoInfo;

@@ -208,6 +208,17 @@ impl Demuxer {
         }
     }
 
+    /// Reads stream `index` too from here on.
+    pub(super) fn keep(&mut self, index: usize) {
+        // SAFETY: the stream is valid, and `&mut self` makes this the only access.
+        unsafe { (*self.stream_ptr(index)).discard = ffi::AVDiscard::AVDISCARD_DEFAULT };
+    }
+
+    /// A stream's codec parameters, for a muxer.
+    pub(super) fn codec_parameters(&self, index: usize) -> Option<ffmpeg::codec::Parameters> {
+        self.input.stream(index).map(|stream| stream.parameters())
+    }
+
     /// Reads the next packet of any kept stream.
     pub(super) fn read(&mut self, packet: &mut Packet) -> Result<(), Code> {
         // SAFETY: both are valid and owned; FFmpeg unreferences the packet's old content first.
@@ -305,6 +316,15 @@ impl Packet {
 
     pub(super) fn bytes(&self) -> usize {
         usize::try_from(self.get().size).unwrap_or(0)
+    }
+
+    /// The same content as a packet of `ffmpeg-next`, for a muxer.
+    pub(super) fn share(&self) -> Result<ffmpeg::Packet, Code> {
+        use packet::Mut;
+        let mut shared = ffmpeg::Packet::empty();
+        // SAFETY: both packets are valid; the content is counted by reference, or copied.
+        Code::check(unsafe { ffi::av_packet_ref(shared.as_mut_ptr(), self.0) })?;
+        Ok(shared)
     }
 
     pub(super) fn is_key(&self) -> bool {
@@ -432,6 +452,21 @@ pub(super) fn probe(head: &[u8]) -> Option<String> {
 pub(super) fn codec_name(id: ffi::AVCodecID) -> String {
     // SAFETY: returns a static string for every number.
     unsafe { text(ffi::avcodec_get_name(id)) }
+}
+
+/// Whether the muxer of this name takes a codec.
+pub(super) fn takes(muxer: &CStr, codec: ffi::AVCodecID) -> bool {
+    // SAFETY: the name is NUL-terminated; null where there is no such muxer, which is checked.
+    unsafe {
+        let format = ffi::av_guess_format(muxer.as_ptr(), ptr::null(), ptr::null());
+        !format.is_null() && ffi::avformat_query_codec(format, codec, ffi::FF_COMPLIANCE_NORMAL) == 1
+    }
+}
+
+/// Forgets the four characters by which the source's container calls a codec: others have others.
+pub(super) fn untag(parameters: &mut ffmpeg::codec::Parameters) {
+    // SAFETY: the parameters are valid and borrowed exclusively.
+    unsafe { (*parameters.as_mut_ptr()).codec_tag = 0 };
 }
 
 /// Name and bits per component of a pixel format; the number is FFmpeg's.

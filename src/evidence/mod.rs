@@ -65,6 +65,14 @@ pub struct Evidence {
     pub verified: bool,
 }
 
+impl Evidence {
+    /// From its first second to the first after it.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { start: self.start, end: self.end }
+    }
+}
+
 /// What the answer's text rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {

@@ -1,19 +1,38 @@
 //! CMX 3600 edit decision list. Its timecodes count frames at a whole rate without dropping any, so they are made from
 //! frame numbers; in a video with irregular frames they are not times.
+//!
+//! Scenes keep their places on the record side; evidence and moments are laid one behind the other, a reel of selects.
 
-use super::file_name;
-use crate::scenes::Scenes;
+use super::reel::{Kind, Reel};
 use std::fmt::Write;
 
-pub(super) fn scenes(scenes: &Scenes) -> String {
-    let rate = (scenes.frame_rate.round() as u64).max(1);
-    let name: String = file_name(scenes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let mut text = format!("TITLE: {name}\nFCM: NON-DROP FRAME\n");
-    for scene in &scenes.scenes {
-        let (from, to) = (timecode(scene.start_frame, rate), timecode(scene.end_frame, rate));
-        let number = scene.index + 1;
-        let _ =
-            write!(text, "\n{number:03}  AX       V     C        {from} {to} {from} {to}\n* FROM CLIP NAME: {name}\n");
+/// What a line of a list holds, by the habit of the readers.
+const COMMENT_CHARS: usize = 200;
+
+pub(super) fn edits(reels: &[Reel]) -> String {
+    let title = reels.first().map_or_else(String::new, Reel::name);
+    let mut text = format!("TITLE: {title}\nFCM: NON-DROP FRAME\n");
+    let (mut number, mut recorded) = (0, 0);
+    for reel in reels {
+        let (name, rate) = (reel.name(), (reel.rate().round() as u64).max(1));
+        for mark in reel.marks() {
+            number += 1;
+            if reel.kind == Kind::Scenes {
+                recorded = mark.first_frame;
+            }
+            let (from, to) = (timecode(mark.first_frame, rate), timecode(mark.end_frame, rate));
+            let start = timecode(recorded, rate);
+            recorded += mark.end_frame - mark.first_frame;
+            let end = timecode(recorded, rate);
+            let _ = write!(
+                text,
+                "\n{number:03}  AX       V     C        {from} {to} {start} {end}\n* FROM CLIP NAME: {name}\n"
+            );
+            if reel.kind != Kind::Scenes {
+                let comment: String = mark.lines().collect::<Vec<_>>().join(" ").chars().take(COMMENT_CHARS).collect();
+                let _ = writeln!(text, "* COMMENT: {comment}");
+            }
+        }
     }
     text
 }

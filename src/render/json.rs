@@ -1,6 +1,7 @@
 //! JSON: a contract, with a schema.
 
 use crate::decode::VideoFacts;
+use crate::run::{Answer, Moments};
 use crate::scenes::{Scene, Scenes};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,7 +22,38 @@ pub(super) fn scene_lines(scenes: &Scenes) -> String {
     scenes.scenes.iter().map(line).collect()
 }
 
-fn line<T: Serialize>(value: &T) -> String {
+/// A line for each span of evidence, with what it is evidence of.
+pub(super) fn evidence_lines(answers: &[Answer]) -> String {
+    let lines = answers.iter().flat_map(|answer| {
+        answer.evidence.iter().map(|evidence| {
+            let about = json!({"video": answer.video.path, "question": answer.question, "answer": answer.answer});
+            line(&merged(about, &json!({"status": answer.status}), &json!(evidence)))
+        })
+    });
+    lines.collect()
+}
+
+/// A line for each moment, with where and what it is.
+pub(super) fn moment_lines<'a>(found: impl Iterator<Item = &'a Moments>) -> String {
+    let lines = found.flat_map(|one| {
+        one.moments.iter().map(|moment| {
+            line(&merged(json!({"video": one.video.path, "query": one.query}), &json!(moment), &json!({})))
+        })
+    });
+    lines.collect()
+}
+
+fn merged(mut about: Value, more: &Value, most: &Value) -> Value {
+    if let Value::Object(map) = &mut about {
+        for fields in [more, most].into_iter().filter_map(Value::as_object) {
+            map.extend(fields.clone());
+        }
+    }
+    about
+}
+
+/// One object on a line of its own.
+pub(super) fn line<T: Serialize>(value: &T) -> String {
     // Strings, numbers and lists of them serialise.
     serde_json::to_string(value).unwrap_or_default() + "\n"
 }

@@ -1,15 +1,36 @@
-//! WebVTT: a cue for each scene, for players that show chapters or metadata tracks.
+//! WebVTT of three kinds: captions to be read while the video plays, chapters to go to, metadata for a page's script.
 
-use super::clock;
-use crate::scenes::Scenes;
+use super::plain::clock;
+use super::reel::{Mark, Reel};
+use serde_json::json;
 use std::fmt::Write;
 
-pub(super) fn scenes(scenes: &Scenes) -> String {
+pub(super) fn captions(reels: &[Reel]) -> String {
+    cues(reels.iter().flat_map(Reel::cues), |cue| cue.lines().map(escape).collect::<Vec<_>>().join("\n"))
+}
+
+pub(super) fn chapters(reels: &[Reel]) -> String {
+    cues(reels.iter().flat_map(Reel::chapters), |cue| escape(&cue.title))
+}
+
+pub(super) fn metadata(reels: &[Reel]) -> String {
+    cues(reels.iter().flat_map(Reel::cues), |cue| {
+        let payload = json!({"title": cue.title, "text": cue.text, "score": cue.score, "data": cue.data});
+        // Of JSON's two ways to write a character of a string, the one that is no arrow.
+        payload.to_string().replace("-->", "--\\u003e")
+    })
+}
+
+fn cues(marks: impl Iterator<Item = Mark>, payload: impl Fn(&Mark) -> String) -> String {
     let mut text = "WEBVTT\n".to_owned();
-    for scene in &scenes.scenes {
-        // Cue times have no sign; an edit list can put the first frame before 0.
-        let (start, end) = (clock(scene.start.max(0.0)), clock(scene.end.max(0.001)));
-        let _ = write!(text, "\n{number}\n{start} --> {end}\nScene {number}\n", number = scene.index + 1);
+    for (number, cue) in marks.enumerate() {
+        let (start, end) = (clock(cue.span.start), clock(cue.span.end));
+        let _ = write!(text, "\n{}\n{start} --> {end}\n{}\n", number + 1, payload(&cue));
     }
     text
+}
+
+/// Text that is no markup and no arrow.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -16,6 +16,7 @@ mod event;
 mod fit;
 mod forecast;
 mod model;
+mod moments;
 mod plan;
 mod reading;
 mod tune;
@@ -28,6 +29,7 @@ pub use cost::{Cost, Rates};
 pub use event::{Event, Sink};
 pub use forecast::{Forecast, Prospect, forecast};
 pub use model::{LoadError, Model, Outline};
+pub use moments::{MOMENTS_SCHEMA, Moment, Moments};
 pub use plan::{
     CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan,
 };

@@ -7,11 +7,13 @@ mod support;
 
 mod ask;
 mod frames;
+mod handover;
 mod hostile;
 mod index;
 mod model_command;
 mod model_numbers;
 mod plan;
+mod public;
 mod scenes;
 mod schemas;
 mod tools;

@@ -5,6 +5,7 @@ mod compress;
 mod decode;
 mod niah;
 mod prefill;
+mod public;
 mod questions;
 mod scenes;
 mod world;
@@ -40,6 +41,16 @@ enum What {
     Niah(niah::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
     World(world::Args),
+    /// When things happen: Charades-STA, ActivityNet Captions, QVHighlights, TimeLens-Bench
+    Ground(public::GroundArgs),
+    /// Video-MME, first and second version
+    Videomme(public::VideoMmeArgs),
+    /// LongVideoBench
+    Longvideobench(public::RunArgs),
+    /// LVBench
+    Lvbench(public::RunArgs),
+    /// MLVU
+    Mlvu(public::RunArgs),
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
@@ -53,5 +64,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Niah(args) => niah::run(args, &context, &cancel),
         What::Compress(args) => compress::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
+        What::Ground(args) => args.run(&context, &cancel),
+        What::Videomme(args) => args.run(&context, &cancel),
+        What::Longvideobench(args) => public::run("longvideobench", args, &context, &cancel),
+        What::Lvbench(args) => public::run("lvbench", args, &context, &cancel),
+        What::Mlvu(args) => public::run("mlvu", args, &context, &cancel),
     })
 }

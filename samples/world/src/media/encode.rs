@@ -91,6 +91,11 @@ impl Encoder {
         Ok(Self { encoder, frame, next: 0 })
     }
 
+    /// What a container's stream must be told.
+    pub fn parameters(&self) -> codec::Parameters {
+        codec::Parameters::from(&*self.encoder)
+    }
+
     /// Encodes the next picture and hands on the packets that are ready.
     ///
     /// # Errors

@@ -1,0 +1,61 @@
+//! For people.
+
+use super::plain::{clock, one_line};
+use crate::evidence::Status;
+use crate::run::{Answer, Moments};
+use crate::scenes::Scenes;
+use std::fmt::Write;
+
+/// A table.
+pub(super) fn scenes(scenes: &Scenes) -> String {
+    let mut text = format!("{:>5}  {:>12}  {:>12}  {:>10}  {:>17}\n", "scene", "start", "end", "seconds", "frames");
+    for scene in &scenes.scenes {
+        let frames = format!("{}-{}", scene.start_frame, scene.end_frame);
+        let (start, end, length) = (clock(scene.start), clock(scene.end), scene.end - scene.start);
+        let _ = writeln!(text, "{:>5}  {start:>12}  {end:>12}  {length:>10.3}  {frames:>17}", scene.index);
+    }
+    text
+}
+
+/// Words first, then what they rest on.
+pub(super) fn answers(answers: &[Answer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        if answers.len() > 1 {
+            let _ = writeln!(text, "{}", shown(&answer.question));
+        }
+        let _ = writeln!(text, "{}", shown(&answer.answer));
+        for span in &answer.evidence {
+            let (start, end, seen) = (clock(span.start), clock(span.end), span.frames.len());
+            let _ = writeln!(text, "  {start} - {end}  {seen} frames seen, probability {:.2}", span.score);
+        }
+        if answer.status != Status::Supported && answer.status != Status::Unanswerable && !answer.evidence.is_empty() {
+            let _ = writeln!(text, "  only some of the times it names were seen");
+        }
+    }
+    text
+}
+
+/// A line for each moment, best first; the video in front where there are several.
+pub(super) fn moments<'a>(found: impl Iterator<Item = &'a Moments> + Clone) -> String {
+    let several = found.clone().nth(1).is_some();
+    let mut lines: Vec<(f64, String)> = Vec::new();
+    for one in found {
+        let name = if several { format!("{}  ", one_line(&one.video.path)) } else { String::new() };
+        let line = |moment: &crate::run::Moment| {
+            let (start, end) = (clock(moment.start), clock(moment.end));
+            (moment.score, format!("{name}{start} - {end}  score {:.2}\n", moment.score))
+        };
+        lines.extend(one.moments.iter().map(line));
+    }
+    lines.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match lines.is_empty() {
+        true => "no moment was found\n".to_owned(),
+        false => lines.into_iter().map(|(_, line)| line).collect(),
+    }
+}
+
+/// Text as a terminal may show it: lines stay, other control characters, which could move the cursor, do not.
+fn shown(text: &str) -> String {
+    text.lines().map(one_line).collect::<Vec<_>>().join("\n")
+}
