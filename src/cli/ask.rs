@@ -260,12 +260,13 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     };
     let pipeline = &args.pipeline.reading.pipeline;
     let store = if args.no_index { None } else { args.store.store() };
+    let shelf = store.as_ref().map(|store| store.shelf(&input.path));
     let job = Job {
         facts: &facts,
         questions: &questions,
         pipeline,
         options: &options,
-        index: store.as_ref(),
+        index: shelf.as_ref(),
         rates: rates.as_ref(),
         blind: false,
     };

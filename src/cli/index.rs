@@ -132,7 +132,8 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             rates: None,
             blind: false,
         };
-        let (key, known) = run::index(&model, input.video, &job, store, cancel, &mut |event| progress.show(&event))?;
+        let shelf = store.shelf(&input.path);
+        let (key, known) = run::index(&model, input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
         report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), known });
     }
     progress.finish();

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// Changes when what an entry holds, or means, does.
@@ -56,28 +57,47 @@ pub enum IndexError {
 pub struct Key(String);
 
 impl Key {
-    /// The key of a file's content read in one way: `parts` are everything else that makes a difference.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn of(video: &Path, parts: &[&str]) -> Result<Self, IndexError> {
-        let io = |source| IndexError::Io { path: video.to_path_buf(), source };
-        let mut content = blake3::Hasher::new();
-        content.update_mmap(video).map_err(io)?;
+    /// The key of some content read in one way: `parts` are everything else that makes a difference.
+    fn of(content: &blake3::Hash, parts: &[&str]) -> Self {
         let mut key = blake3::Hasher::new();
-        key.update(content.finalize().as_bytes());
+        key.update(content.as_bytes());
         for part in [FORMAT, env!("CARGO_PKG_VERSION")].iter().chain(parts) {
             // Lengths first: no two lists of parts read alike.
             key.update(&(part.len() as u64).to_le_bytes());
             key.update(part.as_bytes());
         }
-        Ok(Self(key.finalize().to_hex().to_string()))
+        Self(key.finalize().to_hex().to_string())
     }
 
     /// In hex.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0
+    }
+}
+
+/// What is kept of one video, whose content is read for its keys once and only when a key is asked for.
+#[derive(Debug)]
+pub struct Shelf<'s> {
+    /// Where it is
+    pub store: &'s Store,
+    video: PathBuf,
+    content: OnceLock<blake3::Hash>,
+}
+
+impl Shelf<'_> {
+    /// The key of the video read in one way: `parts` are everything besides its content that makes a difference.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn key(&self, parts: &[&str]) -> Result<Key, IndexError> {
+        if let Some(content) = self.content.get() {
+            return Ok(Key::of(content, parts));
+        }
+        let mut hasher = blake3::Hasher::new();
+        let read = hasher.update_mmap(&self.video);
+        read.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
+        Ok(Key::of(self.content.get_or_init(|| hasher.finalize()), parts))
     }
 }
 
@@ -107,6 +127,12 @@ impl Store {
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// What is kept of the video in a file.
+    #[must_use]
+    pub fn shelf(&self, video: &Path) -> Shelf<'_> {
+        Shelf { store: self, video: video.to_path_buf(), content: OnceLock::new() }
     }
 
     /// Where it is.

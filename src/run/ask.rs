@@ -7,7 +7,7 @@ use crate::compress;
 use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
-use crate::index::{IndexError, Kept, Key, Store};
+use crate::index::{IndexError, Kept, Key, Shelf};
 use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
@@ -42,8 +42,8 @@ pub struct Job<'a> {
     pub pipeline: &'a str,
     /// Its settings, flags included
     pub options: &'a Options,
-    /// Where readings are kept, if they may be used
-    pub index: Option<&'a Store>,
+    /// What is kept of the video, if it may be used
+    pub index: Option<&'a Shelf<'a>>,
     /// What this machine does, where the options limit memory or time
     pub rates: Option<&'a Rates>,
     /// Grey pictures in place of the video's: what a benchmark's answers are worth without looking
@@ -140,7 +140,7 @@ pub fn ask(
     let (plan, planned) =
         Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
     let recalling = Instant::now();
-    let kept = recalled(model, &video, job, &plan);
+    let kept = recalled(model, job, &plan);
     let entry = kept.as_ref().map(|(key, _)| key.name().to_owned());
     let (mut seen, remembered) = match kept {
         Some((_, kept)) => {
@@ -174,10 +174,10 @@ pub fn ask(
 }
 
 /// What the index has of the video, read by this plan. What cannot be used is not there.
-fn recalled(model: &Model, video: &Video, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
-    let store = job.index.filter(|_| !job.blind)?;
-    let found = reading::key(model, video.path(), plan).and_then(|key| match key {
-        Some(key) => Ok(store.get(&key)?.map(|kept| (key, kept))),
+fn recalled(model: &Model, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
+    let shelf = job.index.filter(|_| !job.blind)?;
+    let found = reading::key(model, shelf, plan).and_then(|key| match key {
+        Some(key) => Ok(shelf.store.get(&key)?.map(|kept| (key, kept))),
         None => Ok(None),
     });
     found.unwrap_or_else(|error| {

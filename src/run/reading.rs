@@ -4,18 +4,17 @@ use super::ask::{Seen, attention, look, sequence};
 use super::{Cancel, Job, Model, Plan, Question, RunError, Sink};
 use crate::decode::Video;
 use crate::generate::Session;
-use crate::index::{FORMAT, Kept, Key, Reading, Store};
+use crate::index::{FORMAT, Kept, Key, Reading, Shelf};
 use crate::sample;
 use longsight_models::{FrameRef, GrowingCache, KvCache, Sequence};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// The key of a video read by a plan; `None` where what is seen depends on the question.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn key(model: &Model, video: &Path, plan: &Plan) -> Result<Option<Key>, RunError> {
+pub(super) fn key(model: &Model, shelf: &Shelf<'_>, plan: &Plan) -> Result<Option<Key>, RunError> {
     if sample::sampler(&plan.sample.method).is_some_and(|sampler| sampler.reads_questions()) {
         return Ok(None);
     }
@@ -24,7 +23,7 @@ pub(super) fn key(model: &Model, video: &Path, plan: &Plan) -> Result<Option<Key
     let (sample, compress, seed) = (text(&plan.sample), text(&plan.compress), plan.generate.seed.to_string());
     let facts = &model.facts;
     let parts = [&facts.revision, &facts.family, &facts.dtype, &decode, &vision, &sample, &compress, &seed, &prefill];
-    Ok(Some(Key::of(video, &parts.map(String::as_str))?))
+    Ok(Some(shelf.key(&parts.map(String::as_str))?))
 }
 
 /// A part of a plan as JSON.
@@ -41,14 +40,14 @@ pub fn index(
     model: &Model,
     video: Video,
     job: &Job<'_>,
-    store: &Store,
+    shelf: &Shelf<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<(Key, bool), RunError> {
     let processor = model.vlm().processor();
     let (plan, _) = Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
-    let key = key(model, video.path(), &plan)?.ok_or(RunError::NotIndexed)?;
-    if store.has(&key) {
+    let key = key(model, shelf, &plan)?.ok_or(RunError::NotIndexed)?;
+    if shelf.store.has(&key) {
         return Ok((key, true));
     }
     let seen = look(model, video, job, &plan, cancel, sink)?;
@@ -61,7 +60,7 @@ pub fn index(
     }
     let length = prompt.media_end();
     let kv = session.rows(length)?;
-    store.put(&key, &keep(model, job, &seen, &prompt, kv))?;
+    shelf.store.put(&key, &keep(model, job, &seen, &prompt, kv))?;
     Ok((key, false))
 }
 
