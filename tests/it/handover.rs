@@ -296,7 +296,7 @@ fn cuts_of_real_videos_hold_what_they_say() {
         let (Some(start), Some(seconds)) = (info.start_s, info.duration_s.filter(|_| !info.duration_is_guess)) else {
             continue;
         };
-        let span = Span { start: start + 0.4 * seconds, end: start + 0.4 * seconds + (0.2 * seconds).min(2.0) };
+        let span = Span { start: start + 0.4 * seconds, end: start + 0.4 * seconds + (0.2 * seconds).min(0.5) };
         let request =
             |span: Span| Request { from: Some(span.start), to: Some(span.end), ..Request::new(Sampling::All) };
         // What cannot be decoded without a warning here is no measure for a cut.
