@@ -3,8 +3,10 @@
 
 // causal attention, dense and sparse
 pub mod attention;
+mod constraints;
 // frames out of a file
 pub mod decode;
+mod evidence;
 // a grid of shares as a picture
 pub mod heat_map;
 mod niah;
@@ -15,10 +17,13 @@ pub mod scenes;
 mod scores;
 mod world;
 
+pub use constraints::{Condition, Conditioned, constraints};
+pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
+use world::timed;
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};
 
 /// The middle one of at least one measurement.

@@ -57,6 +57,9 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the answer
     pub generated_tokens: usize,
+    /// Tokens of the prompts of closer looks, visual ones included
+    #[serde(default)]
+    pub check_tokens: usize,
 }
 
 /// Seconds by stage. Decoding and encoding overlap, so the stages may sum to more than the total; stages that several
@@ -75,6 +78,9 @@ pub struct Timing {
     pub prefill: f64,
     /// Running the answer
     pub generate: f64,
+    /// Looking closer at the spans that the answer names, all stages together
+    #[serde(default)]
+    pub check: f64,
     /// From the first read of the file to the answer
     pub total: f64,
 }

@@ -96,17 +96,27 @@ pub(super) struct Seen {
     timing: Timing,
 }
 
-/// Answers every question about an opened video, in their order; the video is decoded and encoded once.
+/// An answer, and how sure the model was.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) answer: Answer,
+    /// The probability of its tokens, their geometric mean
+    pub(super) probability: f64,
+    /// The probability of its first token
+    pub(super) first: f64,
+}
+
+/// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once.
 ///
 /// # Errors
 /// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
-pub fn ask(
+pub(super) fn pass(
     model: &Model,
     video: Video,
     job: &Job<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<Vec<Answer>, RunError> {
+) -> Result<Vec<Said>, RunError> {
     let (plan, planned) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm(), model.patterns())?;
     let mut seen = look(model, video, job, &plan, cancel, sink)?;
     seen.warnings.splice(0..0, planned);
@@ -121,13 +131,13 @@ pub fn ask(
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        let mut answer = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
+        let mut said = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
         if plan.prefill.mode == PrefillMode::Sparse {
             spent.add(ledger.take());
             plan.prefill.density = Some(spent.density());
-            answer.plan.prefill.density = plan.prefill.density;
+            said.answer.plan.prefill.density = plan.prefill.density;
         }
-        answers.push(answer);
+        answers.push(said);
     }
     Ok(answers)
 }
@@ -198,7 +208,7 @@ fn answer(
     seen: &Seen,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<Answer, RunError> {
+) -> Result<Said, RunError> {
     let start = Instant::now();
     let sequence = sequence(model, question, seen)?;
     let options = generate::Options {
@@ -227,7 +237,7 @@ fn answer(
     if said.ended == generate::Ended::Full {
         warnings.push(format!("the answer was cut after {} tokens", said.ids.len()));
     }
-    Ok(Answer {
+    let answer = Answer {
         schema: "longsight.answer/1".to_owned(),
         video: facts.clone(),
         question: question.text.clone(),
@@ -238,7 +248,7 @@ fn answer(
         coverage: seen.coverage,
         plan: plan.clone(),
         model: model.facts.clone(),
-        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len() },
+        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len(), check_tokens: 0 },
         timing_s: Timing {
             prefill,
             generate: generating.elapsed().as_secs_f64(),
@@ -246,7 +256,9 @@ fn answer(
             ..seen.timing
         },
         warnings,
-    })
+    };
+    let (probability, first) = (said.mean_log_probability.exp(), said.first_log_probability.exp());
+    Ok(Said { answer, probability, first })
 }
 
 /// The prompt of a question about what was seen.

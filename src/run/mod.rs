@@ -9,15 +9,22 @@
 mod answer;
 mod ask;
 mod cancel;
+mod check;
 mod event;
+mod inquire;
+mod looker;
 mod model;
 mod plan;
+mod scrutiny;
+mod search;
 mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
-pub use ask::{Job, Question, RunError, ask};
+pub use ask::{Job, Question, RunError};
 pub use cancel::Cancel;
 pub use event::{Event, Sink};
+pub use inquire::ask;
 pub use model::{LoadError, Model};
-pub use plan::{CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
+pub use plan::{CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
+pub use scrutiny::{EvidencePlan, QuestionPlan};
 pub use tune::tune;

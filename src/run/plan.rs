@@ -1,5 +1,6 @@
 //! Options -> Plan: what will be done, decided before a frame is read.
 
+use super::scrutiny::{EvidencePlan, QuestionPlan};
 use crate::decode::{Sampling, VideoInfo};
 use crate::generate;
 use crate::prefill::{Heads, Pattern, PatternFile};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub generate: GeneratePlan,
     /// What an answer must rest on
     pub evidence: EvidencePlan,
+    /// How the question was understood; null where it was asked as it is
+    pub question: Option<QuestionPlan>,
 }
 
 /// Which frames are taken.
@@ -106,13 +109,6 @@ pub struct GeneratePlan {
     pub top_k: Option<usize>,
     /// Seed of the sampler
     pub seed: u64,
-}
-
-/// What an answer must rest on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EvidencePlan {
-    /// An answer without evidence is refused
-    pub require: bool,
 }
 
 /// Why there is no plan.
@@ -210,7 +206,8 @@ impl Plan {
                 top_k: options.generate.top_k,
                 seed: options.generate.seed.unwrap_or(0),
             },
-            evidence: EvidencePlan { require: options.evidence.require.unwrap_or(false) },
+            evidence: EvidencePlan::resolve(&options.evidence),
+            question: None,
         };
         let mut warnings = plan.warnings(options, card, all);
         if plan.prefill.mode == PrefillMode::Sparse && patterns.is_none() && options.prefill.pattern.is_none() {
@@ -300,6 +297,8 @@ fn check(options: &Options) -> Result<(), PlanError> {
     positive("fps", options.decode.fps)?;
     positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
     positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
+    positive("fps of [evidence]", options.evidence.fps)?;
+    positive("part", options.evidence.part)?;
     positive("max_new_tokens", options.generate.max_new_tokens.map(|tokens| tokens as f64))?;
     if let Some(Err(wrong)) = options.prefill.pattern.map(|pattern| pattern.check()) {
         return Err(PlanError::Pattern(wrong));

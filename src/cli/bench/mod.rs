@@ -2,6 +2,7 @@
 
 mod attention;
 mod decode;
+mod evidence;
 mod niah;
 mod prefill;
 mod questions;
@@ -35,6 +36,8 @@ enum What {
     Questions(questions::Args),
     /// Needles in haystacks: a few seconds hidden in up to hours of generated video
     Niah(niah::Args),
+    /// Times in answers on generated videos: how exact, how often a verified one is right, what a score is worth
+    Evidence(evidence::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
     World(world::Args),
 }
@@ -48,6 +51,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Questions(args) => questions::run(args, &context, &cancel),
         What::Prefill(args) => prefill::run(args, &context),
         What::Niah(args) => niah::run(args, &context, &cancel),
+        What::Evidence(args) => evidence::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
     })
 }
