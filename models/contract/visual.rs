@@ -2,6 +2,7 @@
 
 use super::{Medium, ModelError, PatchTime};
 use candle_core::Tensor;
+use std::ops::Range;
 
 /// Where a visual token lies, in merged patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,6 +145,28 @@ impl VisualTokens {
             *tensor = Tensor::cat(&parts.ok_or(ModelError::NoVisualTokens)?, 0)?;
         }
         Ok(joined)
+    }
+
+    /// The tokens of the temporal patches `range` alone, as a video of its own.
+    ///
+    /// # Errors
+    /// When there are not so many patches.
+    pub fn patches(&self, range: Range<usize>) -> Result<Self, ModelError> {
+        let Some(times) = self.times.get(range.clone()) else {
+            let (expected, found) = (vec![self.times.len()], vec![range.start, range.end]);
+            return Err(ModelError::Shape { what: "temporal patches", expected, found });
+        };
+        let row = |patch: usize| self.coordinates.partition_point(|at| (at.t as usize) < patch);
+        let (from, to) = (row(range.start), row(range.end));
+        let deepstack = self.deepstack.iter().map(|tensor| tensor.narrow(0, from, to - from));
+        let shifted = |at: &Coordinate| Coordinate { t: at.t - range.start as u32, ..*at };
+        Ok(Self {
+            embeddings: self.embeddings.narrow(0, from, to - from)?,
+            deepstack: deepstack.collect::<Result<_, _>>()?,
+            coordinates: self.coordinates[from..to].iter().map(shifted).collect(),
+            times: times.to_vec(),
+            ..*self
+        })
     }
 
     /// The tokens at `keep` alone (strictly ascending row numbers), with everything that belongs to them. Temporal

@@ -1,4 +1,4 @@
-//! A span, and what a closer look at it said -> verified, weak or contradicted, and how sure.
+//! A span and what speaks for it -> verified, weak or contradicted, and how sure.
 
 use super::{Evidence, Status};
 use longsight_models::Span;
@@ -20,54 +20,50 @@ pub enum Check {
     Unchecked,
 }
 
-/// What was said in the closer look.
-#[derive(Debug, Clone, Copy)]
-pub struct Closer<'a> {
-    /// The spans that it names, on its own frames
-    pub spans: &'a [Evidence],
-    /// The model's probability of that answer
+/// What speaks for a span. Shares from 0 to 1; `None` where it could not be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Clues {
+    /// Overlap with a span that the answer names (intersection over union)
+    pub named: f64,
+    /// The model's probability of the answer
     pub probability: f64,
-    /// The probability that the thing is there at all, where that could be asked
+    /// How likely it is there, asked of each short stretch of the span: their mean
     pub presence: Option<f64>,
-}
-
-/// What is made of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
-    /// Verified, weak or contradicted
-    pub check: Check,
-    /// The calibrated probability that the span is right
-    pub score: f64,
-    /// Which of the closer look's spans is the same event
-    pub same: Option<usize>,
-    /// How much the two overlap: intersection over union
-    pub agreement: f64,
+    /// The same in the closer look
+    pub closer_presence: Option<f64>,
+    /// Overlap of the span with where the closer look has it; 0 if nowhere
+    pub closer: f64,
+    /// Overlap with a span that the answer in the closer look names
+    pub closer_named: f64,
 }
 
 /// Score from which a span is verified.
-pub const VERIFIED_SCORE: f64 = 0.5;
+const VERIFIED: f64 = 0.5;
+/// Presence below which nothing is there.
+const PRESENT: f64 = 0.5;
 /// Overlap below which two looks saw different events.
 const SAME_EVENT: f64 = 0.1;
-/// Presence below which nothing is there, whatever span was named.
-const PRESENT: f64 = 0.5;
 
-/// Holds a span against a closer look at it.
+/// Verified, weak or contradicted, and the calibrated probability that the span is right, of a span that was looked at
+/// again.
 #[must_use]
-pub fn judge(span: &Evidence, closer: &Closer<'_>) -> Verdict {
-    let overlap = |other: &Evidence| iou(span.into(), other.into());
-    let best = closer.spans.iter().enumerate().max_by(|(_, a), (_, b)| overlap(a).total_cmp(&overlap(b)));
-    let (same, agreement) = match best {
-        Some((place, other)) if overlap(other) >= SAME_EVENT => (Some(place), overlap(other)),
-        _ => (None, 0.0),
-    };
-    let presence = closer.presence.unwrap_or(1.0);
-    let score = (span.score * closer.probability).sqrt() * agreement.sqrt() * presence;
-    let check = match same {
-        None if closer.spans.is_empty() || presence < PRESENT => Check::Contradicted,
-        Some(_) if score >= VERIFIED_SCORE => Check::Verified,
+pub fn judge(clues: &Clues) -> (Check, f64) {
+    let score = score(clues);
+    let nowhere = clues.closer < SAME_EVENT && clues.closer_named < SAME_EVENT;
+    let check = match clues.closer_presence {
+        Some(presence) if presence < PRESENT && nowhere => Check::Contradicted,
+        None if nowhere => Check::Contradicted,
+        _ if score >= VERIFIED && !nowhere => Check::Verified,
         _ => Check::Weak,
     };
-    Verdict { check, score, same, agreement }
+    (check, score)
+}
+
+fn score(clues: &Clues) -> f64 {
+    let presence = clues.presence.unwrap_or(clues.probability);
+    let closer = clues.closer_presence.unwrap_or(clues.probability);
+    let named = clues.named.max(clues.closer_named);
+    (presence * closer * clues.closer.sqrt() * (0.5 + 0.5 * named)).clamp(0.0, 1.0)
 }
 
 impl From<&Evidence> for Span {
@@ -77,7 +73,8 @@ impl From<&Evidence> for Span {
 }
 
 /// Intersection over union of two spans.
-fn iou(a: Span, b: Span) -> f64 {
+#[must_use]
+pub fn iou(a: Span, b: Span) -> f64 {
     let both = (a.end.min(b.end) - a.start.max(b.start)).max(0.0);
     let either = a.duration() + b.duration() - both;
     if either > 0.0 { both / either } else { 0.0 }

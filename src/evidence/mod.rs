@@ -6,7 +6,7 @@ mod judge;
 mod spans;
 
 pub use coverage::Coverage;
-pub use judge::{Check, Closer, VERIFIED_SCORE, Verdict, judge, status};
+pub use judge::{Check, Clues, iou, judge, status};
 pub use spans::{in_words, spans_in};
 
 use longsight_models::{FrameRef, Span};

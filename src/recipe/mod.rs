@@ -105,6 +105,8 @@ pub struct Evidence {
     pub margin: Option<f64>,
     /// The most spans of an answer that are looked at again
     pub max_spans: Option<usize>,
+    /// The most short stretches of one look that are asked about one by one, for yes or no
+    pub max_probes: Option<usize>,
     /// When questions for a time are asked part by part
     pub search: Option<SearchMode>,
     /// Seconds of a part
@@ -212,6 +214,7 @@ impl Options {
                 fps: over.evidence.fps.or(self.evidence.fps),
                 margin: over.evidence.margin.or(self.evidence.margin),
                 max_spans: over.evidence.max_spans.or(self.evidence.max_spans),
+                max_probes: over.evidence.max_probes.or(self.evidence.max_probes),
                 search: over.evidence.search.or(self.evidence.search),
                 part: over.evidence.part.or(self.evidence.part),
             },

@@ -1,5 +1,7 @@
 //! One video, some questions: the whole way.
 
+use super::candidate::{Candidate, candidates};
+use super::presence;
 use super::{Answer, Cancel, Event, Model, Plan, PlanError, Sink, Timing, Usage, plan};
 use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
 use crate::evidence::{self, Coverage};
@@ -104,9 +106,14 @@ pub(super) struct Said {
     pub(super) probability: f64,
     /// The probability of its first token
     pub(super) first: f64,
+    /// The spans that may be what was asked for
+    pub(super) candidates: Vec<Candidate>,
+    /// How likely what was asked for is seen in each stretch of the look, where that was asked too
+    pub(super) curve: Vec<presence::Slice>,
 }
 
-/// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once.
+/// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once. Where there
+/// is a probe beside a question, a question for yes or no, that is asked of one short stretch after the other too.
 ///
 /// # Errors
 /// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
@@ -114,6 +121,7 @@ pub(super) fn pass(
     model: &Model,
     video: Video,
     job: &Job<'_>,
+    probes: &[Option<String>],
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Said>, RunError> {
@@ -136,6 +144,9 @@ pub(super) fn pass(
             spent.add(ledger.take());
             plan.prefill.density = Some(spent.density());
             said.answer.plan.prefill.density = plan.prefill.density;
+        }
+        if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
+            presence::follow(model, &seen.tokens[0], probe, plan.evidence.max_probes, &mut said, cancel)?;
         }
         answers.push(said);
     }
@@ -258,7 +269,8 @@ fn answer(
         warnings,
     };
     let (probability, first) = (said.mean_log_probability.exp(), said.first_log_probability.exp());
-    Ok(Said { answer, probability, first })
+    let candidates = candidates(&answer, probability, &[]);
+    Ok(Said { answer, probability, first, candidates, curve: Vec::new() })
 }
 
 /// The prompt of a question about what was seen.

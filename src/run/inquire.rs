@@ -84,14 +84,17 @@ pub(super) fn round(
         && parts(stretch, plan.evidence.part_s).len() > 1;
     let by_parts = |question: &Question| long && question.choices.is_empty() && question::asks_when(&question.text);
     let (searched, plain): (Vec<Question>, Vec<Question>) = questions.iter().cloned().partition(by_parts);
+    let probes = |questions: &[Question]| -> Vec<Option<String>> {
+        questions.iter().map(|question| probe(question).filter(|_| plan.evidence.check)).collect()
+    };
     let mut searched = match searched.as_slice() {
         [] => Vec::new(),
-        some => sweep(looker, some, stretch, &plan, sink)?,
+        some => sweep(looker, some, &probes(some), stretch, &plan, sink)?,
     }
     .into_iter();
     let mut plain = match plain.as_slice() {
         [] => Vec::new(),
-        some => looker.pass(&options, some, sink)?,
+        some => looker.pass(&options, some, &probes(some), sink)?,
     }
     .into_iter();
     let mut all = Vec::with_capacity(questions.len());
@@ -99,11 +102,37 @@ pub(super) fn round(
         let said = if by_parts(question) { searched.next() } else { plain.next() };
         let Some(mut said) = said else { continue };
         if plan.evidence.check {
-            check(looker, question, &mut said, stretch, sink)?;
+            if question::says_no(&said.answer.answer) {
+                said.candidates.clear();
+            }
+            check(looker, question, probe(question).as_deref(), &mut said, stretch, sink)?;
         }
+        settle(&mut said);
         all.push(said);
     }
     Ok(all)
+}
+
+/// The question for yes or no that is asked of short stretches: of what has a time or is there or not.
+fn probe(question: &Question) -> Option<String> {
+    if question.choices.is_empty() { question::existence(&question.text) } else { None }
+}
+
+/// The candidates become the evidence. What the answer denies is shown only where it was verified.
+fn settle(said: &mut Said) {
+    let answer = &mut said.answer;
+    let all = said.candidates.drain(..).map(|candidate| candidate.evidence);
+    if answer.status == Status::Unanswerable {
+        answer.evidence = all.filter(|span| span.verified).collect();
+        if !answer.evidence.is_empty() {
+            answer.status = Status::Supported;
+        }
+    } else {
+        answer.evidence = all.collect();
+    }
+    if question::says_yes(&answer.answer) && !answer.evidence.is_empty() {
+        answer.status = Status::Supported;
+    }
 }
 
 /// A question about the stretch that its constraints leave. `events` are the answers to [`events`].

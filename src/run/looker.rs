@@ -40,11 +40,12 @@ impl<'a> Looker<'a> {
         Ok(Plan::resolve(self.job.pipeline, options, &self.info, model, patterns)?.0)
     }
 
-    /// Reads what `options` name and asks every question about it.
+    /// Reads what `options` name and asks every question about it, and every probe of one short stretch after the other.
     pub(super) fn pass(
         &self,
         options: &Options,
         questions: &[Question],
+        probes: &[Option<String>],
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Said>, RunError> {
         if self.cancel.is_cancelled() {
@@ -52,6 +53,6 @@ impl<'a> Looker<'a> {
         }
         let video = decode::open(&self.path, &Limits::default())?;
         let job = Job { questions, options, ..self.job };
-        pass(self.model, video, &job, self.cancel, sink)
+        pass(self.model, video, &job, probes, self.cancel, sink)
     }
 }

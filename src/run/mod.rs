@@ -9,12 +9,14 @@
 mod answer;
 mod ask;
 mod cancel;
+mod candidate;
 mod check;
 mod event;
 mod inquire;
 mod looker;
 mod model;
 mod plan;
+mod presence;
 mod scrutiny;
 mod search;
 mod tune;

@@ -10,6 +10,8 @@ const CLOSER_FPS: f64 = 4.0;
 const MARGIN_S: f64 = 4.0;
 /// Spans of an answer that are looked at again.
 const MAX_SPANS: usize = 8;
+/// Short stretches of a look that are asked about one by one.
+const MAX_PROBES: usize = 512;
 /// Seconds of a part: the longest stretch that small models are still exact about.
 const PART_S: f64 = 60.0;
 
@@ -26,6 +28,8 @@ pub struct EvidencePlan {
     pub margin_s: f64,
     /// The most spans of an answer that are looked at again
     pub max_spans: usize,
+    /// The most short stretches of one look that are asked about one by one, for yes or no; 0 asks of none
+    pub max_probes: usize,
     /// When questions for a time are asked part by part
     pub search: SearchMode,
     /// Seconds of a part
@@ -40,6 +44,7 @@ impl EvidencePlan {
             fps: options.fps.unwrap_or(CLOSER_FPS),
             margin_s: options.margin.unwrap_or(MARGIN_S).max(0.0),
             max_spans: options.max_spans.unwrap_or(MAX_SPANS),
+            max_probes: options.max_probes.unwrap_or(MAX_PROBES),
             search: options.search.unwrap_or_default(),
             part_s: options.part.unwrap_or(PART_S),
         }

@@ -3,9 +3,10 @@
 //! name become one list. Each is then looked at closer, which is TimeSearch's reflection.
 
 use super::ask::Said;
+use super::candidate::Candidate;
 use super::looker::Looker;
 use super::{Plan, Question, RunError, Sink, Timing};
-use crate::evidence::{self, Coverage, Evidence, Status};
+use crate::evidence::{self, Coverage, Status};
 use longsight_models::Span;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub(super) fn parts(stretch: Span, longest: f64) -> Vec<Span> {
 pub(super) fn sweep(
     looker: &Looker<'_>,
     questions: &[Question],
+    probes: &[Option<String>],
     stretch: Span,
     plan: &Plan,
     sink: &mut Sink<'_>,
@@ -30,7 +32,7 @@ pub(super) fn sweep(
         let mut options = looker.within(part);
         options.decode.fps = Some(plan.decode.fps);
         options.decode.max_frames = Some(share(plan, parts.len()));
-        for (number, said) in looker.pass(&options, questions, sink)?.into_iter().enumerate() {
+        for (number, said) in looker.pass(&options, questions, probes, sink)?.into_iter().enumerate() {
             tracing::info!(
                 "{:.2} to {:.2} s: \"{}\" {} ({:.2})",
                 part.start,
@@ -54,13 +56,13 @@ fn share(plan: &Plan, parts: usize) -> usize {
 /// One answer of those of all parts, in their order.
 fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     let coverage = cover(&parts, stretch);
-    let mut evidence: Vec<Evidence> = Vec::new();
+    let mut found: Vec<Candidate> = Vec::new();
     let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut timing, mut warnings) = (Timing::default(), Vec::new());
     for said in &parts {
         let answer = &said.answer;
         *texts.entry(&answer.answer).or_default() += 1;
-        evidence.extend(answer.evidence.iter().cloned());
+        found.extend(said.candidates.iter().cloned());
         add(&mut timing, &answer.timing_s);
         for warning in &answer.warnings {
             if !warnings.contains(warning) {
@@ -68,8 +70,9 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
             }
         }
     }
-    let evidence = merged(evidence, coverage.max_gap_s);
-    let spans: Vec<Span> = evidence.iter().map(Span::from).collect();
+    let named = parts.iter().any(|said| !said.answer.evidence.is_empty());
+    let found = merged(found, coverage.max_gap_s);
+    let spans: Vec<Span> = found.iter().map(|one| Span::from(&one.evidence)).collect();
     let usual = texts.iter().max_by_key(|(_, count)| **count).map_or("", |(text, _)| *text).to_owned();
     let probability = parts.iter().map(|said| said.probability).fold(0.0, f64::max);
     let usage = parts.iter().map(|said| said.answer.usage).reduce(|sum, usage| super::Usage {
@@ -82,27 +85,22 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     let answer = &mut said.answer;
     answer.plan.decode = plan.decode.clone();
     answer.plan.vision.tokens = usize::try_from(coverage.visual_tokens_after).unwrap_or(usize::MAX);
-    answer.status = if evidence.is_empty() { Status::Unanswerable } else { Status::Supported };
-    answer.answer = if evidence.is_empty() { usual } else { evidence::in_words(&spans) };
-    (answer.coverage, answer.evidence, answer.timing_s, answer.warnings, answer.usage) =
-        (coverage, evidence, timing, warnings, usage);
+    answer.status = if named { Status::Supported } else { Status::Unanswerable };
+    answer.answer = if named { evidence::in_words(&spans) } else { usual };
+    answer.evidence = found.iter().map(|one| one.evidence.clone()).collect();
+    (answer.coverage, answer.timing_s, answer.warnings, answer.usage) = (coverage, timing, warnings, usage);
+    said.candidates = found;
     Some(said)
 }
 
-/// Spans in the order of time, those that touch made one.
-fn merged(mut spans: Vec<Evidence>, gap: f64) -> Vec<Evidence> {
-    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
-    let mut merged: Vec<Evidence> = Vec::new();
-    for span in spans {
+/// Candidates in the order of time, those that touch made one.
+fn merged(mut all: Vec<Candidate>, gap: f64) -> Vec<Candidate> {
+    all.sort_by(|a, b| a.evidence.start.total_cmp(&b.evidence.start));
+    let mut merged: Vec<Candidate> = Vec::new();
+    for next in all {
         match merged.last_mut() {
-            Some(last) if span.start - last.end <= gap => {
-                let (a, b) = (last.end - last.start, span.end - span.start);
-                let weight = if a + b > 0.0 { a / (a + b) } else { 0.5 };
-                last.score = last.score * weight + span.score * (1.0 - weight);
-                last.end = last.end.max(span.end);
-                last.frames.extend(span.frames);
-            }
-            _ => merged.push(span),
+            Some(last) if next.evidence.start - last.evidence.end <= gap => last.join(next),
+            _ => merged.push(next),
         }
     }
     merged

@@ -1,0 +1,99 @@
+//! Is it there? Asked of one short stretch of a look after the other (TimeSearch's reflection, XL3M's local probes): where
+//! the answer is yes, there it is. The stretches are cut out of the visual tokens that the look has already made.
+
+use super::ask::Said;
+use super::candidate::candidates;
+use super::{Cancel, Model, RunError};
+use crate::evidence::SeenFrame;
+use crate::generate::{self, Session};
+use crate::prompt::Message;
+use crate::question::{says_no, says_yes};
+use longsight_models::VisualTokens;
+use std::ops::Range;
+use std::time::Instant;
+
+/// A short stretch of a look.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Slice {
+    /// First second: the time of its first frame
+    pub(super) start: f64,
+    /// First second after it
+    pub(super) end: f64,
+    /// Its frames, as far as they are known
+    pub(super) frames: Vec<SeenFrame>,
+    /// How likely it is there
+    pub(super) yes: f64,
+}
+
+/// Asks `probe` of the look behind `said`, and holds the answer's spans against what comes of it. A model that answers
+/// neither yes nor no leaves `said` as it was.
+pub(super) fn follow(
+    model: &Model,
+    tokens: &VisualTokens,
+    probe: &str,
+    most: usize,
+    said: &mut Said,
+    cancel: &Cancel,
+) -> Result<(), RunError> {
+    let started = Instant::now();
+    said.curve = curve(model, tokens, probe, most, said.answer.coverage.to, cancel)?;
+    said.candidates = candidates(&said.answer, said.probability, &said.curve);
+    let seconds = started.elapsed().as_secs_f64();
+    said.answer.timing_s.check += seconds;
+    said.answer.timing_s.total += seconds;
+    Ok(())
+}
+
+fn curve(
+    model: &Model,
+    tokens: &VisualTokens,
+    probe: &str,
+    most: usize,
+    end: f64,
+    cancel: &Cancel,
+) -> Result<Vec<Slice>, RunError> {
+    let patches = tokens.times().len();
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let each = patches.div_ceil(most).max(1);
+    let mut slices = Vec::with_capacity(patches.div_ceil(each));
+    for first in (0..patches).step_by(each) {
+        if cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        let range = first..patches.min(first + each);
+        let Some(yes) = probability(model, tokens.patches(range.clone())?, probe)? else { return Ok(Vec::new()) };
+        let starts = |patch: usize| tokens.times().get(patch).map(|patch| patch.first.time.seconds());
+        slices.push(Slice {
+            start: starts(range.start).unwrap_or(end),
+            end: starts(range.end).unwrap_or(end),
+            frames: frames(tokens, range),
+            yes,
+        });
+    }
+    Ok(slices)
+}
+
+/// The frames that patches begin and end with.
+fn frames(tokens: &VisualTokens, patches: Range<usize>) -> Vec<SeenFrame> {
+    let both = tokens.times()[patches].iter().flat_map(|patch| [&patch.first, &patch.last]);
+    let mut frames: Vec<SeenFrame> = both.map(SeenFrame::from).collect();
+    frames.dedup();
+    frames
+}
+
+/// The probability of a yes, by the first token of the answer; `None` if it is neither yes nor no.
+fn probability(model: &Model, tokens: VisualTokens, probe: &str) -> Result<Option<f64>, RunError> {
+    let media = [tokens];
+    let messages = [Message::about_video(probe.to_owned())];
+    let sequence = model.prompter.build(model.vlm(), &messages, &media)?;
+    let options = generate::Options { max_tokens: 1, ..generate::Options::default() };
+    let said = Session::new(model.vlm(), &media).answer(&sequence, model.prompter.tokenizer(), &options, |_| true)?;
+    let sure = said.first_log_probability.exp();
+    Ok(match &said.text {
+        yes if says_yes(yes) => Some(sure),
+        no if says_no(no) => Some(1.0 - sure),
+        _ => None,
+    })
+}
