@@ -6,7 +6,7 @@ use super::time::format_time;
 use super::video::Input;
 use super::{Context, model_dir, output, parse_time, progress, wait};
 use crate::decode::Limits;
-use crate::evidence::Status;
+use crate::evidence::Check;
 use crate::recipe::{self, Options, PrefillMode};
 use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, PlanError, Question, RunError};
 use longsight_models::LoadOptions;
@@ -37,8 +37,8 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// Exit with code 7 when no span supports an answer
-    #[arg(long)]
+    /// Exit with code 7 when no span of an answer held in a closer look
+    #[arg(long, conflicts_with = "no_check")]
     require_evidence: bool,
     /// Give up after so long (90, 1:30, 90s); exit code 124
     #[arg(long, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_TIMEOUT")]
@@ -104,7 +104,7 @@ impl ModelArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct PipelineArgs {
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(super) reading: ReadingArgs,
     /// The most tokens of an answer
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
@@ -140,6 +140,9 @@ pub(super) struct ReadingArgs {
     /// Which attention runs the prompt
     #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
     prefill: Option<PrefillMode>,
+    /// Show times without a closer look at them
+    #[arg(long)]
+    pub(super) no_check: bool,
 }
 
 impl PipelineArgs {
@@ -147,7 +150,7 @@ impl PipelineArgs {
     ///
     /// # Errors
     /// With exit code 2 when there is no such pipeline or it has a key that is not known.
-    fn options(&self) -> Result<Options> {
+    pub(super) fn options(&self) -> Result<Options> {
         let mut flags = Options::default();
         flags.generate.max_new_tokens = self.max_new_tokens;
         flags.generate.temperature = self.temperature;
@@ -170,6 +173,7 @@ impl ReadingArgs {
         flags.decode.to = self.to;
         flags.vision.max_tokens = self.max_tokens;
         flags.prefill.mode = self.prefill;
+        flags.evidence.check = self.no_check.then_some(false);
         Ok(file.overridden_by(&flags))
     }
 }
@@ -203,11 +207,12 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     for answer in &answers {
         if context.json { output::json(answer)? } else { print(answer, answers.len() > 1, context) }
     }
-    let unsupported = |answer: &&Answer| answer.plan.evidence.require && answer.evidence.is_empty();
+    let verified = |answer: &Answer| answer.evidence.iter().any(|span| span.verified);
+    let unsupported = |answer: &&Answer| answer.plan.evidence.require && !verified(answer);
     match answers.iter().find(unsupported) {
         Some(answer) => Err(Failure::new(
             Kind::NoEvidence,
-            format!("{}: no span supports the answer to \"{}\"", facts.path, answer.question),
+            format!("{}: no checked span supports the answer to \"{}\"", facts.path, answer.question),
         )
         .hint("look closer with --fps or --from/--to, or drop --require-evidence")),
         None => Ok(()),
@@ -222,15 +227,16 @@ fn print(answer: &Answer, several: bool, context: &Context) {
     output::text(&answer.answer);
     for span in &answer.evidence {
         output::text(&format!(
-            "  {} - {}  {} frames seen, probability {:.2}",
+            "  {} - {}  {}, {} frames seen, score {:.2}",
             format_time(span.start),
             format_time(span.end),
+            check_words(span.check),
             span.frames.len(),
             span.score
         ));
     }
-    if answer.status != Status::Supported && answer.status != Status::Unanswerable && !answer.evidence.is_empty() {
-        output::text("  only some of the times it names were seen");
+    if let Some(read) = &answer.plan.question {
+        output::note(context, &format!("asked as \"{}\"; {}", plain(&read.asked), plain(&read.constraints.join("; "))));
     }
     let seen = &answer.coverage;
     output::note(
@@ -247,6 +253,21 @@ fn print(answer: &Answer, several: bool, context: &Context) {
     for warning in &answer.warnings {
         output::note(context, &format!("warning: {warning}"));
     }
+}
+
+/// What a closer look came to, for people.
+pub(super) fn check_words(check: Check) -> &'static str {
+    match check {
+        Check::Verified => "verified",
+        Check::Weak => "weak: a closer look does not bear it out",
+        Check::Contradicted => "contradicted: a closer look does not show it",
+        Check::Unchecked => "not checked",
+    }
+}
+
+/// Without control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 impl From<RunError> for Failure {

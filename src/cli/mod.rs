@@ -9,6 +9,7 @@ mod completions;
 mod doctor;
 mod dtype;
 mod failure;
+mod find;
 mod frames;
 mod model;
 mod model_dir;
@@ -60,6 +61,8 @@ pub struct Context {
 enum Command {
     /// Answer questions about a video, with the spans that the answers rest on
     Ask(ask::Args),
+    /// Find where a described moment happens, in videos and folders of them
+    Find(find::Args),
     /// List the shots of a video
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
     let context = cli.context;
     let result = match cli.command {
         Command::Ask(args) => ask::run(&args, &context),
+        Command::Find(args) => find::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),

@@ -10,6 +10,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("doctor", schema_for!(super::doctor::Report)),
         ("error", schema_for!(super::output::ErrorObject)),
         ("frames", schema_for!(super::frames::Listing)),
+        ("moments", schema_for!(crate::run::Moments)),
         ("scenes", schema_for!(crate::render::ScenesDocument<'static>)),
         ("verify", schema_for!(crate::verify::Report)),
     ]

@@ -34,6 +34,14 @@ static EXISTS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static DOES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)^(?:when|at (?:what|which) (?:time|moment|point)) (?P<rest>(?:does|do|did|is|are|was|were|can) .+?)\?*$")
 });
+/// "a red star appears"
+static SEEN_SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)^(?P<thing>.+?) (?:appears?|is (?:visible|shown|seen)|can be seen|shows? up|comes? into view)(?: in the video)?$")
+});
+/// "the sign says EXIT", "a sign that says EXIT"
+static SAYS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"(?i)^(?:(?:the|a) )?sign (?:that |which )?(?:says?|said|reads?|saying|reading|with the word|with) ["']?(?P<says>[^"']+?)["']?$"#)
+});
 static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?P<sign>.*\bsign) (?P<says>[A-Z0-9][A-Z0-9 :'-]*)$"));
 
 /// Whether a question asks for a time.
@@ -54,6 +62,24 @@ pub fn thing(question: &str) -> Option<&str> {
 #[must_use]
 pub fn noun_when(thing: &str) -> String {
     format!("When is {} visible?", definite(&tidy(thing)))
+}
+
+/// The question for when something is, of a question for a time, of one for presence, of a sentence ("a red star appears",
+/// "the sign says EXIT") or of a noun.
+#[must_use]
+pub fn when(query: &str) -> String {
+    let query = tidy(query);
+    if asks_when(&query) {
+        return query;
+    }
+    if let Some(thing) = thing(&query) {
+        return noun_when(thing);
+    }
+    let plain = query.trim_end_matches(['?', '.', '!', ' ']);
+    if let Some(found) = SAYS.captures(plain) {
+        return noun_when(&format!("the sign {}", &found["says"]));
+    }
+    noun_when(SEEN_SENTENCE.captures(plain).map_or(plain, |found| found.name("thing").map_or(plain, |thing| thing.as_str())))
 }
 
 /// The question for yes or no that a question for a time implies: "Can a red star be seen in the video?" of "When does the

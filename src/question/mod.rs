@@ -18,7 +18,7 @@ mod text;
 
 pub use clock::Clock;
 pub use event::{Edge, Event, Relation};
-pub use forms::{asks_when, existence, noun_when, says_no, says_yes, thing};
+pub use forms::{asks_when, existence, noun_when, says_no, says_yes, thing, when};
 pub use ordinal::Ordinal;
 
 /// A question taken apart.

@@ -223,6 +223,22 @@ fn a_question_for_a_time_implies_one_for_yes_or_no() {
 }
 
 #[test]
+fn whatever_is_looked_for_becomes_a_question_for_a_time() {
+    for (query, expected) in [
+        ("a red star", "When is the red star visible?"),
+        ("red star", "When is the red star visible?"),
+        ("the red star appears", "When is the red star visible?"),
+        ("Is there a red star in the video?", "When is the red star visible?"),
+        ("When does the red star appear?", "When does the red star appear?"),
+        ("the sign says EXIT", "When is the sign EXIT visible?"),
+        ("a sign that reads \"EXIT\".", "When is the sign EXIT visible?"),
+        ("her dog", "When is her dog visible?"),
+    ] {
+        assert_eq!(when(query), expected, "{query}");
+    }
+}
+
+#[test]
 fn ordinals_pick_by_place() {
     assert_eq!(Ordinal::Nth(2).pick(&[1, 2, 3]), Some(&2));
     assert_eq!(Ordinal::Last.pick(&[1, 2, 3]), Some(&3));

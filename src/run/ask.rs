@@ -104,8 +104,6 @@ pub(super) struct Said {
     pub(super) answer: Answer,
     /// The probability of its tokens, their geometric mean
     pub(super) probability: f64,
-    /// The probability of its first token
-    pub(super) first: f64,
     /// The spans that may be what was asked for
     pub(super) candidates: Vec<Candidate>,
     /// How likely what was asked for is seen in each stretch of the look, where that was asked too
@@ -268,9 +266,9 @@ fn answer(
         },
         warnings,
     };
-    let (probability, first) = (said.mean_log_probability.exp(), said.first_log_probability.exp());
+    let probability = said.mean_log_probability.exp();
     let candidates = candidates(&answer, probability, &[]);
-    Ok(Said { answer, probability, first, candidates, curve: Vec::new() })
+    Ok(Said { answer, probability, candidates, curve: Vec::new() })
 }
 
 /// The prompt of a question about what was seen.

@@ -6,6 +6,7 @@
 //! ```
 
 use super::ask::Said;
+use super::candidate::distinct;
 use super::check::check;
 use super::looker::Looker;
 use super::search::{parts, sweep};
@@ -27,27 +28,37 @@ pub fn ask(
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Answer>, RunError> {
+    let readings: Vec<Reading> = job.questions.iter().map(|question| question::read(&question.text)).collect();
     let looker = Looker::new(model, &video, job, cancel);
     drop(video);
-    let plan = looker.plan(job.options)?;
+    inquire(&looker, &readings, sink)
+}
+
+/// Answers the job's questions as they were read.
+pub(super) fn inquire(
+    looker: &Looker<'_>,
+    readings: &[Reading],
+    sink: &mut Sink<'_>,
+) -> Result<Vec<Answer>, RunError> {
+    let questions = looker.job.questions;
+    let plan = looker.plan(looker.job.options)?;
     let range = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
-    let readings: Vec<Reading> = job.questions.iter().map(|question| question::read(&question.text)).collect();
     // What can be asked of the whole range is asked together: plain questions, and when the events of others are.
     let mut together: Vec<Question> = Vec::new();
-    for (question, reading) in job.questions.iter().zip(&readings) {
+    for (question, reading) in questions.iter().zip(readings) {
         match events(reading) {
             Some(events) => together.extend(events.map(Question::from)),
             None => together.push(Question { text: reading.content.clone(), ..question.clone() }),
         }
     }
-    let mut told = round(&looker, &together, range, sink)?.into_iter();
-    let mut answers = Vec::with_capacity(job.questions.len());
-    for (question, reading) in job.questions.iter().zip(&readings) {
+    let mut told = round(looker, &together, range, sink)?.into_iter();
+    let mut answers = Vec::with_capacity(questions.len());
+    for (question, reading) in questions.iter().zip(readings) {
         let said = match events(reading) {
             None => told.next(),
             Some(events) => {
                 let events: Vec<Said> = told.by_ref().take(events.count()).collect();
-                Some(narrowed(&looker, question, reading, range, &events, sink)?)
+                Some(narrowed(looker, question, reading, range, &events, sink)?)
             }
         };
         if let Some(said) = said {
@@ -121,7 +132,7 @@ fn probe(question: &Question) -> Option<String> {
 /// The candidates become the evidence. What the answer denies is shown only where it was verified.
 fn settle(said: &mut Said) {
     let answer = &mut said.answer;
-    let all = said.candidates.drain(..).map(|candidate| candidate.evidence);
+    let all = distinct(std::mem::take(&mut said.candidates)).into_iter().map(|candidate| candidate.evidence);
     if answer.status == Status::Unanswerable {
         answer.evidence = all.filter(|span| span.verified).collect();
         if !answer.evidence.is_empty() {
@@ -204,33 +215,40 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
         times(&mut answer, ordinal);
     }
     if let Some(ordinal) = ordinal {
-        let plan = answer.plan.question.get_or_insert_with(|| QuestionPlan {
-            asked: reading.content.clone(),
-            constraints: Vec::new(),
-        });
-        plan.constraints.push(format!("{ordinal} of {}", "those found"));
+        let asked = QuestionPlan { asked: reading.content.clone(), constraints: Vec::new() };
+        answer.plan.question.get_or_insert(asked).constraints.push(ordinal.to_string());
     }
     answer.status = evidence::status(answer.status, &answer.evidence);
     answer
 }
 
-/// Says the spans of an answer that is nothing but times.
+/// Says the spans of an answer that is nothing but times: those that hold, or if none does, those that may. What a closer
+/// look did not find again is evidence no more where there is better.
 fn times(answer: &mut Answer, ordinal: Option<Ordinal>) {
-    if answer.evidence.iter().any(|span| span.check != Check::Contradicted) {
-        answer.evidence.retain(|span| span.check != Check::Contradicted);
-    }
-    let spans: Vec<Span> = answer.evidence.iter().map(Span::from).collect();
+    let best = match () {
+        () if answer.evidence.iter().any(|span| span.verified) => |span: &Evidence| span.verified,
+        () if answer.evidence.iter().any(|span| span.check != Check::Contradicted) => {
+            |span: &Evidence| span.check != Check::Contradicted
+        }
+        () => |_: &Evidence| true,
+    };
+    answer.evidence.retain(best);
+    let in_words = |evidence: &[Evidence]| {
+        let spans: Vec<Span> = evidence.iter().map(Span::from).collect();
+        evidence::in_words(&spans)
+    };
     match ordinal.map(|ordinal| ordinal.pick(&answer.evidence).cloned()) {
         Some(None) => {
-            let found = spans.len();
+            let found = answer.evidence.len();
             let times = if found == 1 { "time" } else { "times" };
-            answer.answer = format!("It was found {found} {times} only: {}", evidence::in_words(&spans));
+            answer.answer = format!("It was found {found} {times} only: {}", in_words(&answer.evidence));
+            // Other times than the one that was asked for are no evidence.
             answer.status = Status::Unsupported;
+            answer.evidence.clear();
             return;
         }
         Some(Some(meant)) => answer.evidence = vec![meant],
         None => {}
     }
-    let spans: Vec<Span> = answer.evidence.iter().map(Span::from).collect();
-    answer.answer = evidence::in_words(&spans);
+    answer.answer = in_words(&answer.evidence);
 }

@@ -3,6 +3,9 @@
 //! ```text
 //! decode thread --frames (bounded)--> vision tower, in chunks --> visual tokens --> one prompt per question --> answers
 //! ```
+//! Around it, [`ask`] reads each question for conditions on time, asks long videos part by part, and looks again, closer,
+//! at every span of an answer before it is shown; each of these is a look of its own, on the same way.
+//!
 //! Decoding runs beside the vision tower; the channel between them bounds the pictures in memory, so memory does not
 //! grow with the video's length. Several questions share decoding, vision and the common part of their prompts.
 
@@ -15,6 +18,7 @@ mod event;
 mod inquire;
 mod looker;
 mod model;
+mod moments;
 mod plan;
 mod presence;
 mod scrutiny;
@@ -27,6 +31,7 @@ pub use cancel::Cancel;
 pub use event::{Event, Sink};
 pub use inquire::ask;
 pub use model::{LoadError, Model};
+pub use moments::{Moment, Moments, find};
 pub use plan::{CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, VisionPlan};
 pub use scrutiny::{EvidencePlan, QuestionPlan};
 pub use tune::tune;
