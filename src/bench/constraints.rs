@@ -52,7 +52,9 @@ pub fn constraints(script: &Script, dice: &mut Dice) -> Vec<Conditioned> {
     };
     for Seen { name, spans } in things.iter().filter(|seen| seen.spans.len() >= 2) {
         let (first, last) = (spans[0], spans[spans.len() - 1]);
-        if let [one, two] = spans[..] && two.start - one.end >= 2.0 * CLEAR_S {
+        if let [one, two] = spans[..]
+            && two.start - one.end >= 2.0 * CLEAR_S
+        {
             let middle = ((one.end + two.start) / 2.0).round();
             add(Condition::Clock, format!("When is the {name} visible after {}?", clock(middle)), vec![two]);
             add(Condition::Clock, format!("When does the {name} appear before {}?", clock(middle)), vec![one]);
@@ -94,10 +96,12 @@ fn things(script: &Script) -> Vec<Seen> {
     }
     things.retain(|thing| !repainted.contains(&thing.name));
     let signs = script.signs().into_iter().filter(|sign| !sign.counts);
-    things.extend(signs.map(|sign| Seen {
-        name: format!("sign {}", sign.text),
-        spans: vec![Span::new(sign.span[0], sign.span[1])],
-    }));
+    things.extend(
+        signs.map(|sign| Seen {
+            name: format!("sign {}", sign.text),
+            spans: vec![Span::new(sign.span[0], sign.span[1])],
+        }),
+    );
     things
 }
 

@@ -240,7 +240,8 @@ fn asks(script: &Script, most: usize) -> Vec<Ask> {
     let of = |kind: Kind, sort: Sort| {
         let asked = all.iter().filter(|one| one.kind == kind && crate::question::asks_when(&one.text));
         let spans = |one: &questions::Question| one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
-        let ask = move |one: &questions::Question| Ask { sort, condition: None, text: one.text.clone(), truth: spans(one) };
+        let ask =
+            move |one: &questions::Question| Ask { sort, condition: None, text: one.text.clone(), truth: spans(one) };
         asked.take(most).map(ask).collect::<Vec<_>>()
     };
     let mut asks = of(Kind::When, Sort::When);
@@ -311,10 +312,7 @@ fn report(bench: &EvidenceBench, clips: Vec<OfClip>) -> EvidenceReport {
         single: bench.single.then(|| timed(&single)),
         conditions: conditions.collect(),
         constraints: Share::new(conditioned.iter().filter(right).count(), conditioned.len()),
-        verified_right: Share::new(
-            verified.iter().filter(|span| span.iou >= RIGHT_IOU).count(),
-            verified.len(),
-        ),
+        verified_right: Share::new(verified.iter().filter(|span| span.iou >= RIGHT_IOU).count(), verified.len()),
         verified_found: Share::new(of(Sort::When).filter(has_verified).count(), when.len()),
         verified_absent: Share::new(of(Sort::Absent).filter(has_verified).count(), of(Sort::Absent).count()),
         reliability: reliability(&asked),

@@ -93,8 +93,10 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     }
     match failed.into_iter().next() {
         Some(first) if found.is_empty() => Err(first),
-        Some(first) => Err(Failure::new(Kind::Partial, format!("some videos could not be read, first {}", first.message))
-            .hint("the moments of the others are complete")),
+        Some(first) => {
+            Err(Failure::new(Kind::Partial, format!("some videos could not be read, first {}", first.message))
+                .hint("the moments of the others are complete"))
+        }
         None => Ok(()),
     }
 }
@@ -140,9 +142,8 @@ fn videos(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     for path in named {
         if path.is_dir() {
             let before = videos.len();
-            walk(path, DEEPEST, &mut videos).map_err(|error| {
-                Failure::new(Kind::Input, format!("{}: cannot be read: {error}", path.display()))
-            })?;
+            walk(path, DEEPEST, &mut videos)
+                .map_err(|error| Failure::new(Kind::Input, format!("{}: cannot be read: {error}", path.display())))?;
             if videos.len() == before {
                 return Err(Failure::new(Kind::Input, format!("{}: no video in this folder", path.display()))
                     .hint("files are known by their endings: mp4, mov, mkv, ..."));

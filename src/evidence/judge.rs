@@ -39,6 +39,8 @@ pub struct Clues {
 
 /// Probability of being right from which a span is verified.
 const VERIFIED: f64 = 0.9;
+/// Probability of being right below which a span is contradicted.
+const CONTRADICTED: f64 = 0.1;
 /// Presence below which nothing is there.
 const PRESENT: f64 = 0.5;
 /// Overlap below which two looks saw different events.
@@ -57,6 +59,7 @@ pub fn judge(clues: &Clues) -> (Check, f64) {
     let check = match clues.closer_presence {
         Some(presence) if presence < PRESENT && nowhere => Check::Contradicted,
         None if nowhere => Check::Contradicted,
+        _ if score < CONTRADICTED => Check::Contradicted,
         _ if score >= VERIFIED && !nowhere => Check::Verified,
         _ => Check::Weak,
     };
@@ -113,9 +116,12 @@ mod tests {
             (clues(0.95, 0.95, 0.9, 0.9), Check::Verified),
             (clues(0.95, 0.95, 0.3, 0.9), Check::Weak),
             (clues(0.6, 0.6, 0.9, 0.9), Check::Weak),
-            (clues(0.95, 0.6, 0.0, 0.9), Check::Weak),
+            (clues(0.95, 0.6, 0.0, 0.9), Check::Contradicted),
             (clues(0.95, 0.2, 0.0, 0.9), Check::Contradicted),
-            (Clues { named: 1.0, probability: 0.95, closer: 0.9, closer_named: 0.9, ..Clues::default() }, Check::Verified),
+            (
+                Clues { named: 1.0, probability: 0.95, closer: 0.9, closer_named: 0.9, ..Clues::default() },
+                Check::Verified,
+            ),
             (Clues { named: 1.0, probability: 0.95, ..Clues::default() }, Check::Contradicted),
         ] {
             assert_eq!(judge(&clues).0, expected, "{clues:?}");

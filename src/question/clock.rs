@@ -71,9 +71,8 @@ const WORDS: [&str; 20] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen",
     "twenty", "thirty", "forty", "fifty", "sixty", "ninety", "hundred",
 ];
-const VALUES: [f64; 20] = [
-    1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 90.0, 100.0,
-];
+const VALUES: [f64; 20] =
+    [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 90.0, 100.0];
 /// What may follow a stretch of the video without changing it.
 const OF_VIDEO: &str = r"(?: (?:of|in|into|from) (?:the|this) (?:video|clip|film|movie|recording|footage|tape))?";
 
@@ -94,10 +93,7 @@ static FORMS: LazyLock<Vec<(Regex, Kind)>> = LazyLock::new(|| {
         form(format!(r"{within} the (?:very )?(?:last|final) (?P<a>{amount}|minute|hour|second)"), Kind::Last),
         form(format!(r"after the first (?P<a>{amount}|minute|hour)"), Kind::After),
         form(format!(r"before the last (?P<a>{amount}|minute|hour)"), Kind::UpToLast),
-        form(
-            format!(r"{within} the (?P<a>first|second|third|last|final) (?P<b>half|third|quarter)"),
-            Kind::Part,
-        ),
+        form(format!(r"{within} the (?P<a>first|second|third|last|final) (?P<b>half|third|quarter)"), Kind::Part),
         form(format!(r"(?:after|since|from) (?P<a>{point})(?: on(?:wards?)?)?"), Kind::After),
         form(format!(r"(?:before|until|till|up to) (?P<a>{point})"), Kind::Before),
         form(format!(r"(?:at|around|about) (?P<a>{point})"), Kind::At),
@@ -118,7 +114,9 @@ enum Kind {
 
 /// What stands before a phrase so that it is no stretch to look in ("before or after 1:30", "how long after 1:30").
 static ASKED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)(?:\b(?:or|and|than|not|shortly|soon|long|right|just|immediately|seconds|minutes|hours)$)|^how (?:long|soon|many (?:seconds|minutes|hours))\b")
+    pattern(
+        r"(?i)(?:\b(?:or|and|than|not|shortly|soon|long|right|just|immediately|seconds|minutes|hours)$)|^how (?:long|soon|many (?:seconds|minutes|hours))\b",
+    )
 });
 /// What stands behind it so that it is none ("after 5 minutes of play", "at 10:30 pm").
 static MORE: LazyLock<Regex> =

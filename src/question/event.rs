@@ -1,4 +1,5 @@
-//! Stretches that another event bounds: "after the red star appears", "while the demo is shown".
+//! Stretches that another event bounds: "after the red star appears". What happens "while" something else does stays in the
+//! question: it is seen in the same picture.
 
 use super::forms::noun_when;
 use super::text::{is_end, pattern, without};
@@ -13,8 +14,6 @@ pub enum Relation {
     Before,
     /// From it on
     After,
-    /// As long as it lasts
-    During,
 }
 
 /// Which side of the event's own span is meant.
@@ -40,7 +39,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The stretch of a video, given when the event is: the first of its spans for "after", "before" and "while".
+    /// The stretch of a video, given when the event is: from or up to the side that was meant.
     #[must_use]
     pub fn stretch(&self, event: Span, video: Span) -> Option<Span> {
         let edge = match self.edge {
@@ -50,7 +49,6 @@ impl Event {
         let (start, end) = match self.relation {
             Relation::Before => (video.start, edge),
             Relation::After => (edge, video.end),
-            Relation::During => (event.start, event.end),
         };
         let (start, end) = (start.max(video.start), end.min(video.end));
         (start < end).then_some(Span { start, end })
@@ -66,8 +64,8 @@ impl std::fmt::Display for Event {
 /// A thing in a sentence's middle: "the red star", "her brother's dog".
 const THING: &str = r"(?:the|a|an|his|her|their|its|our|my|this|that)(?: [\w'’-]+){1,8}?";
 const APPEARS: &str = "(?:first )?(?:appears?|appeared|shows? up|comes? into view|is (?:first )?(?:visible|shown|seen)|can (?:first )?be seen|begins?|starts?)";
-const VANISHES: &str = "(?:disappears?|disappeared|vanishe[sd]|vanish|is gone|goes away|is no longer visible|ends?|stops?)";
-const IS_THERE: &str = "(?:is (?:visible|shown|seen|there|on screen)|can be seen)";
+const VANISHES: &str =
+    "(?:disappears?|disappeared|vanishe[sd]|vanish|is gone|goes away|is no longer visible|ends?|stops?)";
 
 static FORMS: LazyLock<Vec<(Regex, Edge)>> = LazyLock::new(|| {
     let form = |text: String, edge| (pattern(&format!("(?i)(?:^|,? ){text}")), edge);
@@ -75,23 +73,28 @@ static FORMS: LazyLock<Vec<(Regex, Edge)>> = LazyLock::new(|| {
     vec![
         form(format!("{link} (?P<thing>{THING}) {VANISHES}"), Edge::End),
         form(format!("{link} (?P<thing>{THING}) {APPEARS}"), Edge::Start),
-        form(format!("(?P<link>while|during the time|as long as) (?P<thing>{THING}) {IS_THERE}"), Edge::Start),
     ]
 });
 
 /// A thing alone, at the end or before a comma: "before the goal".
 static ALONE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)(?:^|,? )(?P<link>before|after|until|till|since) (?P<thing>(?:the|a|an|his|her|their) [\w'’-]+(?: [\w'’-]+){0,2})")
+    pattern(
+        r"(?i)(?:^|,? )(?P<link>before|after|until|till|since) (?P<thing>(?:the|a|an|his|her|their) [\w'’-]+(?: [\w'’-]+){0,2})",
+    )
 });
 
 /// Questions for what comes next or came before, which are about the order itself: "What appears after the star?"
 static SUCCESSION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)^(?:what|who|which(?: [\w-]+){0,3})(?: else)? (?:is |are |was |were )?(?:appears?|comes?|came|happens?|happened|follows?|occurs?|shown|seen|visible|next|first|last|there)(?: next| first| last| directly| right| immediately)?,?$")
+    pattern(
+        r"(?i)^(?:what|who|which(?: [\w-]+){0,3})(?: else)? (?:is |are |was |were )?(?:appears?|comes?|came|happens?|happened|follows?|occurs?|shown|seen|visible|next|first|last|there)(?: next| first| last| directly| right| immediately)?,?$",
+    )
 });
 
 /// What stands before the connecting word so that it bounds nothing ("before or after").
 static ASKED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)(?:\b(?:or|than|not|shortly|soon|long|right|just|immediately|directly|next|seconds|minutes|hours|times)$)|^how (?:long|soon|many (?:seconds|minutes|hours))\b")
+    pattern(
+        r"(?i)(?:\b(?:or|than|not|shortly|soon|long|right|just|immediately|directly|next|seconds|minutes|hours|times)$)|^how (?:long|soon|many (?:seconds|minutes|hours))\b",
+    )
 });
 
 /// The phrase that names another event, and the question without it. It stands at the question's end, or before a comma.
@@ -108,11 +111,10 @@ pub(super) fn take(question: &str) -> Option<(Event, String)> {
         }
         let relation = match found["link"].to_lowercase().as_str() {
             "before" | "until" | "till" => Relation::Before,
-            "after" | "since" | "once" => Relation::After,
-            _ => Relation::During,
+            _ => Relation::After,
         };
         // "What appears after the star?" and "What appears after the star appears?" both ask for the next thing.
-        if relation != Relation::During && trailing && SUCCESSION.is_match(before) {
+        if trailing && SUCCESSION.is_match(before) {
             continue;
         }
         // Of a thing alone, "before" means its start and "after" its end.

@@ -5,8 +5,11 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 /// Questions for a time.
-static WHEN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)^(?:from when (?:to|until) when|when|at (?:what|which) (?:time|moment|point|second)|(?:at|in) what part of the video)\b"));
+static WHEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^(?:from when (?:to|until) when|when|at (?:what|which) (?:time|moment|point|second)|(?:at|in) what part of the video)\b",
+    )
+});
 /// Questions for when a thing can be seen, and the thing.
 static SEEN: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
@@ -32,15 +35,21 @@ static EXISTS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 });
 /// Any other question for a time: what is left makes a question for yes or no.
 static DOES: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)^(?:when|at (?:what|which) (?:time|moment|point)) (?P<rest>(?:does|do|did|is|are|was|were|can) .+?)\?*$")
+    pattern(
+        r"(?i)^(?:when|at (?:what|which) (?:time|moment|point)) (?P<rest>(?:does|do|did|is|are|was|were|can) .+?)\?*$",
+    )
 });
 /// "a red star appears"
 static SEEN_SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)^(?P<thing>.+?) (?:appears?|is (?:visible|shown|seen)|can be seen|shows? up|comes? into view)(?: in the video)?$")
+    pattern(
+        r"(?i)^(?P<thing>.+?) (?:appears?|is (?:visible|shown|seen)|can be seen|shows? up|comes? into view)(?: in the video)?$",
+    )
 });
 /// "the sign says EXIT", "a sign that says EXIT"
 static SAYS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?i)^(?:(?:the|a) )?sign (?:that |which )?(?:says?|said|reads?|saying|reading|with the word|with) ["']?(?P<says>[^"']+?)["']?$"#)
+    pattern(
+        r#"(?i)^(?:(?:the|a) )?sign (?:that |which )?(?:says?|said|reads?|saying|reading|with the word|with) ["']?(?P<says>[^"']+?)["']?$"#,
+    )
 });
 static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?P<sign>.*\bsign) (?P<says>[A-Z0-9][A-Z0-9 :'-]*)$"));
 
@@ -79,7 +88,9 @@ pub fn when(query: &str) -> String {
     if let Some(found) = SAYS.captures(plain) {
         return noun_when(&format!("the sign {}", &found["says"]));
     }
-    noun_when(SEEN_SENTENCE.captures(plain).map_or(plain, |found| found.name("thing").map_or(plain, |thing| thing.as_str())))
+    noun_when(
+        SEEN_SENTENCE.captures(plain).map_or(plain, |found| found.name("thing").map_or(plain, |thing| thing.as_str())),
+    )
 }
 
 /// The question for yes or no that a question for a time implies: "Can a red star be seen in the video?" of "When does the
@@ -115,8 +126,8 @@ fn definite(thing: &str) -> String {
     let lower = first.to_lowercase();
     match lower.as_str() {
         "a" | "an" | "the" if !rest.is_empty() => format!("the {rest}"),
-        "his" | "her" | "their" | "its" | "our" | "my" | "this" | "that" | "these" | "those" | "someone" | "somebody"
-        | "something" | "people" | "anyone" => thing.to_owned(),
+        "his" | "her" | "their" | "its" | "our" | "my" | "this" | "that" | "these" | "those" | "someone"
+        | "somebody" | "something" | "people" | "anyone" => thing.to_owned(),
         _ if first.chars().next().is_some_and(char::is_uppercase) => thing.to_owned(),
         _ => format!("the {thing}"),
     }

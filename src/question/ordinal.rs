@@ -48,7 +48,9 @@ static OF_TIME: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// "When does the star first appear?"
 static ADVERB: LazyLock<Regex> = LazyLock::new(|| {
-    pattern("(?i)^when (?:does|do|did|is|are|was|were|can) .+?(?P<word> (?P<place>first|last)) (?:appear|show up|visible|shown|seen|be seen|happen|come)\\b")
+    pattern(
+        "(?i)^when (?:does|do|did|is|are|was|were|can) .+?(?P<word> (?P<place>first|last)) (?:appear|show up|visible|shown|seen|be seen|happen|come)\\b",
+    )
 });
 
 fn places() -> String {
@@ -65,7 +67,11 @@ pub(super) fn take(question: &str) -> Option<(Ordinal, String)> {
     }
     if let Some(found) = TIME.captures(question) {
         let range = found.get(0)?.range();
-        return if is_end(question, range.end) { Some((place(&found["place"])?, without(question, &range)?)) } else { None };
+        return if is_end(question, range.end) {
+            Some((place(&found["place"])?, without(question, &range)?))
+        } else {
+            None
+        };
     }
     let found = ADVERB.captures(question)?;
     Some((place(&found["place"])?, capital(&without(question, &found.name("word")?.range())?)))

@@ -108,6 +108,8 @@ pub(super) struct Said {
     pub(super) candidates: Vec<Candidate>,
     /// How likely what was asked for is seen in each stretch of the look, where that was asked too
     pub(super) curve: Vec<presence::Slice>,
+    /// What the parts said that do not show it, if this is an answer of several and some do not
+    pub(super) denial: Option<String>,
 }
 
 /// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once. Where there
@@ -268,7 +270,7 @@ fn answer(
     };
     let probability = said.mean_log_probability.exp();
     let candidates = candidates(&answer, probability, &[]);
-    Ok(Said { answer, probability, candidates, curve: Vec::new() })
+    Ok(Said { answer, probability, candidates, curve: Vec::new(), denial: None })
 }
 
 /// The prompt of a question about what was seen.

@@ -139,7 +139,8 @@ impl Closer<'_> {
         clues.closer_named = clues.named;
         let evidence = &mut candidate.evidence;
         (evidence.start, evidence.end) = (start, end);
-        let more = [first, last].into_iter().flat_map(|said| &said.curve).flat_map(|slice| slice.frames.iter().copied());
+        let more =
+            [first, last].into_iter().flat_map(|said| &said.curve).flat_map(|slice| slice.frames.iter().copied());
         evidence.frames.extend(more);
         evidence.frames.retain(|frame| start <= frame.time_s && frame.time_s < end);
         evidence.frames.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));

@@ -35,11 +35,7 @@ pub fn ask(
 }
 
 /// Answers the job's questions as they were read.
-pub(super) fn inquire(
-    looker: &Looker<'_>,
-    readings: &[Reading],
-    sink: &mut Sink<'_>,
-) -> Result<Vec<Answer>, RunError> {
+pub(super) fn inquire(looker: &Looker<'_>, readings: &[Reading], sink: &mut Sink<'_>) -> Result<Vec<Answer>, RunError> {
     let questions = looker.job.questions;
     let plan = looker.plan(looker.job.options)?;
     let range = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
@@ -129,9 +125,14 @@ fn probe(question: &Question) -> Option<String> {
     if question.choices.is_empty() { question::existence(&question.text) } else { None }
 }
 
-/// The candidates become the evidence. What the answer denies is shown only where it was verified.
+/// The candidates become the evidence. What the answer denies is shown only where it was verified, and what some parts
+/// deny is denied where closer looks contradict the others.
 fn settle(said: &mut Said) {
     let answer = &mut said.answer;
+    let gone = said.candidates.iter().all(|one| one.evidence.check == Check::Contradicted);
+    if let (Some(denial), true) = (said.denial.take(), gone) {
+        (answer.answer, answer.status) = (denial, Status::Unanswerable);
+    }
     let all = distinct(std::mem::take(&mut said.candidates)).into_iter().map(|candidate| candidate.evidence);
     if answer.status == Status::Unanswerable {
         answer.evidence = all.filter(|span| span.verified).collect();

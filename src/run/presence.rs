@@ -9,6 +9,7 @@ use crate::generate::{self, Session};
 use crate::prompt::Message;
 use crate::question::{says_no, says_yes};
 use longsight_models::VisualTokens;
+use rayon::prelude::*;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -57,22 +58,24 @@ fn curve(
         return Ok(Vec::new());
     }
     let each = patches.div_ceil(most).max(1);
-    let mut slices = Vec::with_capacity(patches.div_ceil(each));
-    for first in (0..patches).step_by(each) {
+    let starts = |patch: usize| tokens.times().get(patch).map(|patch| patch.first.time.seconds());
+    let slice = |first: usize| -> Result<Option<Slice>, RunError> {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
         let range = first..patches.min(first + each);
-        let Some(yes) = probability(model, tokens.patches(range.clone())?, probe)? else { return Ok(Vec::new()) };
-        let starts = |patch: usize| tokens.times().get(patch).map(|patch| patch.first.time.seconds());
-        slices.push(Slice {
-            start: starts(range.start).unwrap_or(end),
-            end: starts(range.end).unwrap_or(end),
-            frames: frames(tokens, range),
-            yes,
-        });
+        let (start, end) = (starts(range.start).unwrap_or(end), starts(range.end).unwrap_or(end));
+        let yes = probability(model, tokens.patches(range.clone())?, probe)?;
+        Ok(yes.map(|yes| Slice { start, end, frames: frames(tokens, range), yes }))
+    };
+    // The first says whether the model answers with yes or no at all.
+    if patches == 0 || slice(0)?.is_none() {
+        return Ok(Vec::new());
     }
-    Ok(slices)
+    // Short prompts keep one core busy each.
+    let firsts: Vec<usize> = (0..patches).step_by(each).collect();
+    let slices: Option<Vec<Slice>> = firsts.into_par_iter().map(slice).collect::<Result<_, _>>()?;
+    Ok(slices.unwrap_or_default())
 }
 
 /// The frames that patches begin and end with.

@@ -58,6 +58,8 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     let coverage = cover(&parts, stretch);
     let mut found: Vec<Candidate> = Vec::new();
     let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
+    let denial = parts.iter().find(|said| said.answer.status == Status::Unanswerable);
+    let denial = denial.map(|said| said.answer.answer.clone());
     let (mut timing, mut warnings) = (Timing::default(), Vec::new());
     for said in &parts {
         let answer = &said.answer;
@@ -89,7 +91,7 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     answer.answer = if named { evidence::in_words(&spans) } else { usual };
     answer.evidence = found.iter().map(|one| one.evidence.clone()).collect();
     (answer.coverage, answer.timing_s, answer.warnings, answer.usage) = (coverage, timing, warnings, usage);
-    said.candidates = found;
+    (said.candidates, said.denial) = (found, denial);
     Some(said)
 }
 
