@@ -57,7 +57,7 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the answer
     pub generated_tokens: usize,
-    /// Tokens of the prompts of closer looks, visual ones included
+    /// Tokens of the prompts that checked it, visual ones included: short stretches asked about one by one, closer looks
     #[serde(default)]
     pub check_tokens: usize,
 }
@@ -78,7 +78,7 @@ pub struct Timing {
     pub prefill: f64,
     /// Running the answer
     pub generate: f64,
-    /// Looking closer at the spans that the answer names, all stages together
+    /// Asking about short stretches and looking closer at spans, all stages together
     #[serde(default)]
     pub check: f64,
     /// From the first read of the file to the answer

@@ -43,6 +43,11 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Prompt tokens of a look, its probes included.
+fn cost(said: &Said) -> usize {
+    said.answer.usage.prompt_tokens + said.answer.usage.check_tokens
+}
+
 struct Closer<'a> {
     looker: &'a Looker<'a>,
     question: &'a Question,
@@ -61,11 +66,11 @@ impl Closer<'_> {
         if long {
             let first = self.around(span.start, span.start)?;
             let last = self.around(span.end, span.end)?;
-            tokens += first.answer.usage.prompt_tokens + last.answer.usage.prompt_tokens;
+            tokens += cost(&first) + cost(&last);
             self.borders(candidate, &first, &last);
         } else {
             let again = self.around(span.start, span.end)?;
-            tokens += again.answer.usage.prompt_tokens;
+            tokens += cost(&again);
             Self::whole(candidate, &again);
         }
         let (check, score) = evidence::judge(&candidate.clues);

@@ -37,7 +37,9 @@ pub(super) fn follow(
     cancel: &Cancel,
 ) -> Result<(), RunError> {
     let started = Instant::now();
-    said.curve = curve(model, tokens, probe, most, said.answer.coverage.to, cancel)?;
+    let (curve, cost) = curve(model, tokens, probe, most, said.answer.coverage.to, cancel)?;
+    said.curve = curve;
+    said.answer.usage.check_tokens += cost;
     said.candidates = candidates(&said.answer, said.probability, &said.curve);
     let seconds = started.elapsed().as_secs_f64();
     said.answer.timing_s.check += seconds;
@@ -45,6 +47,7 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// The slices of a look, and the prompt tokens that they cost; none if the model answers neither yes nor no.
 fn curve(
     model: &Model,
     tokens: &VisualTokens,
@@ -52,30 +55,30 @@ fn curve(
     most: usize,
     end: f64,
     cancel: &Cancel,
-) -> Result<Vec<Slice>, RunError> {
+) -> Result<(Vec<Slice>, usize), RunError> {
     let patches = tokens.times().len();
-    if most == 0 {
-        return Ok(Vec::new());
+    if most == 0 || patches == 0 {
+        return Ok((Vec::new(), 0));
     }
     let each = patches.div_ceil(most).max(1);
     let starts = |patch: usize| tokens.times().get(patch).map(|patch| patch.first.time.seconds());
-    let slice = |first: usize| -> Result<Option<Slice>, RunError> {
+    let slice = |first: usize| -> Result<(Option<Slice>, usize), RunError> {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
         let range = first..patches.min(first + each);
         let (start, end) = (starts(range.start).unwrap_or(end), starts(range.end).unwrap_or(end));
-        let yes = probability(model, tokens.patches(range.clone())?, probe)?;
-        Ok(yes.map(|yes| Slice { start, end, frames: frames(tokens, range), yes }))
+        let (yes, cost) = probability(model, tokens.patches(range.clone())?, probe)?;
+        Ok((yes.map(|yes| Slice { start, end, frames: frames(tokens, range), yes }), cost))
     };
     // The first says whether the model answers with yes or no at all.
-    if patches == 0 || slice(0)?.is_none() {
-        return Ok(Vec::new());
-    }
+    let (Some(first), cost) = slice(0)? else { return Ok((Vec::new(), 0)) };
     // Short prompts keep one core busy each.
-    let firsts: Vec<usize> = (0..patches).step_by(each).collect();
-    let slices: Option<Vec<Slice>> = firsts.into_par_iter().map(slice).collect::<Result<_, _>>()?;
-    Ok(slices.unwrap_or_default())
+    let rest: Vec<usize> = (each..patches).step_by(each).collect();
+    let (rest, costs): (Vec<Option<Slice>>, Vec<usize>) =
+        rest.into_par_iter().map(slice).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let slices: Option<Vec<Slice>> = std::iter::once(Some(first)).chain(rest).collect();
+    Ok((slices.unwrap_or_default(), cost + costs.iter().sum::<usize>()))
 }
 
 /// The frames that patches begin and end with.
@@ -86,17 +89,18 @@ fn frames(tokens: &VisualTokens, patches: Range<usize>) -> Vec<SeenFrame> {
     frames
 }
 
-/// The probability of a yes, by the first token of the answer; `None` if it is neither yes nor no.
-fn probability(model: &Model, tokens: VisualTokens, probe: &str) -> Result<Option<f64>, RunError> {
+/// The probability of a yes, by the first token of the answer, `None` if it is neither yes nor no; and the prompt's tokens.
+fn probability(model: &Model, tokens: VisualTokens, probe: &str) -> Result<(Option<f64>, usize), RunError> {
     let media = [tokens];
     let messages = [Message::about_video(probe.to_owned())];
     let sequence = model.prompter.build(model.vlm(), &messages, &media)?;
     let options = generate::Options { max_tokens: 1, ..generate::Options::default() };
     let said = Session::new(model.vlm(), &media).answer(&sequence, model.prompter.tokenizer(), &options, |_| true)?;
     let sure = said.first_log_probability.exp();
-    Ok(match &said.text {
+    let yes = match &said.text {
         yes if says_yes(yes) => Some(sure),
         no if says_no(no) => Some(1.0 - sure),
         _ => None,
-    })
+    };
+    Ok((yes, sequence.len()))
 }
