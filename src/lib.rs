@@ -21,6 +21,8 @@ pub mod generate;
 pub mod index;
 // queries and keys of a prompt's chunk -> the part of attention that matters
 pub mod prefill;
+// a question in words -> what to look for, and when
+pub mod question;
 // question + chat template + visual layout -> token sequence
 pub mod prompt;
 // TOML -> options -> plan

@@ -2,7 +2,7 @@
 
 use super::niah::{film, needles};
 use super::questions::ask_file;
-use super::world::{Outcome, Timed, outcomes, share_of, timed};
+use super::world::{Outcome, Timed, ious, outcomes, share_of, timed};
 use super::{Share, right};
 use crate::recipe::Options;
 use crate::run::{Cancel, Model, Question};
@@ -88,7 +88,7 @@ pub fn compress(
         keep,
         kept: found.after as f64 / found.before.max(1) as f64,
         right: share_of(&outcomes, |_| true, |one| one.right),
-        when: timed(&outcomes),
+        when: timed(&ious(&outcomes)),
         needles: Share::new(found.hits, found.of),
         prefill_s: found.prefill_s,
         peak_bytes: found.peak_bytes,

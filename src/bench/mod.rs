@@ -4,8 +4,10 @@
 // causal attention, dense and sparse
 pub mod attention;
 mod compress;
+mod constraints;
 // frames out of a file
 pub mod decode;
+mod evidence;
 // a grid of shares as a picture
 pub mod heat_map;
 mod niah;
@@ -19,10 +21,13 @@ mod scores;
 mod world;
 
 pub use compress::{CompressBench, CompressRow, compress};
+pub use constraints::{Condition, Conditioned, constraints};
+pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};
 pub use scores::{Share, iou, right};
+use world::timed;
 pub use world::{KindScore, Sides, Timed, WorldBench, WorldReport, world};
 
 /// The high-water mark of resident memory, where the system tells it.

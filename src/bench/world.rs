@@ -142,8 +142,8 @@ pub fn world(
         kinds: by_kind(&seeing, blind.as_deref()),
         small_counts: share_of(&seeing, |one| one.kind == Kind::Count && is_small(&one.expected), |one| one.right),
         false_refusals: share_of(&seeing, |one| one.kind != Kind::Absent, |one| one.refused),
-        when: timed(&seeing),
-        when_blind: blind.as_deref().map(timed),
+        when: timed(&ious(&seeing)),
+        when_blind: blind.as_deref().map(|blind| timed(&ious(blind))),
     })
 }
 
@@ -204,8 +204,12 @@ fn by_kind(seeing: &[Outcome], blind: Option<&[Outcome]>) -> Vec<KindScore> {
         .collect()
 }
 
-pub(super) fn timed(outcomes: &[Outcome]) -> Timed {
-    let ious: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.iou).collect();
+pub(super) fn ious(outcomes: &[Outcome]) -> Vec<f64> {
+    outcomes.iter().filter_map(|outcome| outcome.iou).collect()
+}
+
+/// Overlaps in figures.
+pub(super) fn timed(ious: &[f64]) -> Timed {
     let (of, n) = (ious.len(), ious.len().max(1) as f64);
     let mean_iou = ious.iter().sum::<f64>() / n;
     let variance = ious.iter().map(|iou| (iou - mean_iou).powi(2)).sum::<f64>() / n;

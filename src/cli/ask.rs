@@ -53,8 +53,8 @@ pub(super) struct Args {
     output: FormatArgs,
     #[command(flatten)]
     excerpts: ExcerptArgs,
-    /// Exit with code 7 when no span supports an answer
-    #[arg(long)]
+    /// Exit with code 7 when no span of an answer held in a closer look
+    #[arg(long, conflicts_with = "no_check")]
     require_evidence: bool,
     /// Give up after so long (90, 1:30, 90s); exit code 124
     #[arg(long, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_TIMEOUT")]
@@ -183,6 +183,9 @@ pub(super) struct ReadingArgs {
     /// Which attention runs the prompt
     #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
     prefill: Option<PrefillMode>,
+    /// Show times without a closer look at them
+    #[arg(long)]
+    pub(super) no_check: bool,
 }
 
 impl PipelineArgs {
@@ -219,6 +222,7 @@ impl ReadingArgs {
         flags.compress.method.clone_from(&self.compress);
         flags.compress.keep = self.keep;
         flags.prefill.mode = self.prefill;
+        flags.evidence.check = self.no_check.then_some(false);
         Ok(file.overridden_by(&flags))
     }
 }
@@ -285,11 +289,12 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     }
     // The answers are there, and are told whatever goes wrong beside them.
     beside?;
-    let unsupported = |answer: &&Answer| answer.plan.evidence.require && answer.evidence.is_empty();
+    let verified = |answer: &Answer| answer.evidence.iter().any(|span| span.verified);
+    let unsupported = |answer: &&Answer| answer.plan.evidence.require && !verified(answer);
     match answers.iter().find(unsupported) {
         Some(answer) => Err(Failure::new(
             Kind::NoEvidence,
-            format!("{}: no span supports the answer to \"{}\"", facts.path, answer.question),
+            format!("{}: no checked span supports the answer to \"{}\"", facts.path, answer.question),
         )
         .hint("look closer with --fps or --from/--to, or drop --require-evidence")),
         None => Ok(()),
@@ -298,6 +303,9 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 
 /// What was not seen, for people who read the answer.
 fn remark(answer: &Answer, context: &Context) {
+    if let Some(read) = &answer.plan.question {
+        output::note(context, &format!("asked as \"{}\"; {}", plain(&read.asked), plain(&read.constraints.join("; "))));
+    }
     let seen = &answer.coverage;
     output::note(
         context,
@@ -325,6 +333,11 @@ impl From<PlanError> for Failure {
             _ => Self::new(Kind::Usage, &error),
         }
     }
+}
+
+/// Without control characters, which a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 impl From<RunError> for Failure {

@@ -10,6 +10,7 @@ mod completions;
 mod doctor;
 mod dtype;
 mod failure;
+mod find;
 mod frames;
 mod handover;
 mod index;
@@ -67,6 +68,8 @@ enum Command {
     Ask(ask::Args),
     /// Say what a run would do and what it would take, before it does it
     Plan(plan::Args),
+    /// Find where a described moment happens, in videos and folders of them
+    Find(find::Args),
     /// List the shots of a video
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Ask(args) => ask::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),
+        Command::Find(args) => find::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Index(args) => index::run(&args, &context),

@@ -31,6 +31,7 @@ impl Bar {
                 self.0.set_position(*frames);
             }
             Event::Asking { question, of } => self.spin(&format!("answering {} of {of}", question + 1)),
+            Event::Checking { span, of } => self.spin(&format!("looking again, {} of {of}", span + 1)),
             Event::Text(_) => self.0.tick(),
         }
     }

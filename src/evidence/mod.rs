@@ -2,10 +2,12 @@
 //! times, a status, the coverage. Never: a time that no frame stands behind.
 
 mod coverage;
+mod judge;
 mod spans;
 
 pub use coverage::Coverage;
-pub use spans::spans_in;
+pub use judge::{Check, Clues, iou, judge, status};
+pub use spans::{in_words, spans_in};
 
 use longsight_models::{FrameRef, Span};
 use schemars::JsonSchema;
@@ -15,11 +17,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Every time it names lies on frames that were seen
+    /// Every time it names was looked at again, and holds
     Supported,
-    /// It names no time, or only some of its times lie on frames that were seen, or it denies what could lie between them
+    /// It names no time, or only some of its times hold, or they were not looked at again, or it denies what could lie between the frames
+    /// that were seen
     Partly,
-    /// It names times of which none lies on a frame that was seen
+    /// It names times of which none lies on a frame that was seen, or none holds
     Unsupported,
     /// It says that the video does not show it, and nothing of a second or more could hide between the frames that were seen
     Unanswerable,
@@ -55,14 +58,18 @@ pub struct Evidence {
     pub start: f64,
     /// First second after it
     pub end: f64,
-    /// The model's probability of the answer it gave, 0 to 1 (geometric mean over its tokens)
+    /// How sure, 0 to 1: after a closer look a calibrated probability that the span is right, before it the model's own
+    /// probability of the answer it gave (geometric mean over its tokens)
     pub score: f64,
     /// What kind of signal
     pub source: Source,
     /// The frames seen inside the span
     pub frames: Vec<SeenFrame>,
-    /// Whether the span was looked at again, closer, before it was shown
+    /// Whether the span was looked at again, closer, and holds
     pub verified: bool,
+    /// What the closer look came to
+    #[serde(default)]
+    pub check: Check,
 }
 
 impl Evidence {
@@ -113,6 +120,7 @@ pub fn weigh(answer: &str, score: f64, seen: &[FrameRef], coverage: &Coverage) -
                 source: Source::Visual,
                 frames,
                 verified: false,
+                check: Check::Unchecked,
             }),
             None => warnings
                 .push(format!("the answer names {:.1} to {:.1} s, where no frame was seen", span.start, span.end)),

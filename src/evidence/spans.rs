@@ -29,6 +29,21 @@ pub fn spans_in(text: &str) -> Vec<Span> {
     MOMENT.captures_iter(text).filter_map(|found| moment(&found)).collect()
 }
 
+/// Spans as a sentence that [`spans_in`] reads back: "From 2.0 to 5.0 and from 20.0 to 24.25 seconds."
+#[must_use]
+pub fn in_words(spans: &[Span]) -> String {
+    let words: Vec<String> =
+        spans.iter().map(|span| format!("from {} to {}", decimal(span.start), decimal(span.end))).collect();
+    let text = format!("{} seconds.", words.join(" and "));
+    text.replacen('f', "F", 1)
+}
+
+/// Seconds to the hundredth, with one digit where that is enough.
+fn decimal(seconds: f64) -> String {
+    let text = format!("{seconds:.2}");
+    text.strip_suffix('0').map_or(text.clone(), str::to_owned)
+}
+
 fn between(text: &str, found: &Captures<'_>) -> Option<Span> {
     let clock = found.get(1).is_some() || found.get(4).is_some();
     let unit = found.get(3).is_some() || found.get(6).is_some() || unit_follows(&text[found.get(0)?.end()..]);
@@ -66,6 +81,13 @@ fn seconds(clock: Option<regex::Match<'_>>, plain: Option<regex::Match<'_>>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_in_words_are_read_back() {
+        let spans = [Span::new(2.0, 5.5), Span::new(3_600.25, 3_605.0)];
+        assert_eq!(in_words(&spans), "From 2.0 to 5.5 and from 3600.25 to 3605.0 seconds.");
+        assert_eq!(spans_in(&in_words(&spans)), spans);
+    }
 
     #[test]
     fn spans_are_read_in_the_ways_people_write_them() {

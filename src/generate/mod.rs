@@ -90,6 +90,8 @@ pub struct Answer {
     pub ended: Ended,
     /// Mean natural-log probability of the generated tokens, before any temperature
     pub mean_log_probability: f64,
+    /// The same of the first token alone: how sure a "yes" or a "no" is
+    pub first_log_probability: f64,
     /// Prompt tokens that had to be run, the rest being remembered from the question before
     pub prefilled: usize,
 }
@@ -214,13 +216,15 @@ impl<'m> Session<'m> {
         let mut sampler = options.sampler();
         let mut sequence = sequence.clone();
         let mut stream = TextStream::new(tokenizer);
-        let (mut text, mut ids, mut log_probability) = (String::new(), Vec::new(), 0.0);
+        let (mut text, mut ids, mut log_probability, mut first) = (String::new(), Vec::new(), 0.0, None);
         let mut ended = Ended::Full;
         let (mut scores, prefilled) = self.scores(&sequence)?;
         while ids.len() < options.max_tokens {
             let penalised = penalise(&scores, options.repetition_penalty, sequence.ids())?;
             let id = sampler.sample(&penalised)?;
-            log_probability += log_share(&scores, id)?;
+            let log_share = log_share(&scores, id)?;
+            log_probability += log_share;
+            first.get_or_insert(log_share);
             ids.push(id);
             if eos.contains(&id) {
                 ended = Ended::Stopped;
@@ -243,7 +247,8 @@ impl<'m> Session<'m> {
             on_text(&rest);
         }
         let mean_log_probability = log_probability / ids.len().max(1) as f64;
-        Ok(Answer { text, ids, ended, mean_log_probability, prefilled })
+        let first_log_probability = first.unwrap_or(f64::NEG_INFINITY);
+        Ok(Answer { text, ids, ended, mean_log_probability, first_log_probability, prefilled })
     }
 }
 

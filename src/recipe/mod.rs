@@ -143,8 +143,33 @@ pub struct Generate {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Evidence {
-    /// Refuse an answer that no span supports
+    /// Refuse an answer that no checked span supports
     pub require: Option<bool>,
+    /// Look at every span of an answer again, closer, before it is shown
+    pub check: Option<bool>,
+    /// Frames per second of the closer look
+    pub fps: Option<f64>,
+    /// Seconds before and behind a span that the closer look takes in
+    pub margin: Option<f64>,
+    /// The most spans of an answer that are looked at again
+    pub max_spans: Option<usize>,
+    /// The most short stretches of one look that are asked about one by one, for yes or no
+    pub max_probes: Option<usize>,
+    /// When questions for a time are asked part by part
+    pub search: Option<SearchMode>,
+    /// Seconds of a part
+    pub part: Option<f64>,
+}
+
+/// When a question for a time is asked of one part of the video after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchMode {
+    /// Of videos longer than a part
+    #[default]
+    Auto,
+    /// Always in one
+    Never,
 }
 
 /// Why a pipeline cannot be used.
@@ -239,7 +264,16 @@ impl Options {
                 top_k: over.generate.top_k.or(self.generate.top_k),
                 seed: over.generate.seed.or(self.generate.seed),
             },
-            evidence: Evidence { require: over.evidence.require.or(self.evidence.require) },
+            evidence: Evidence {
+                require: over.evidence.require.or(self.evidence.require),
+                check: over.evidence.check.or(self.evidence.check),
+                fps: over.evidence.fps.or(self.evidence.fps),
+                margin: over.evidence.margin.or(self.evidence.margin),
+                max_spans: over.evidence.max_spans.or(self.evidence.max_spans),
+                max_probes: over.evidence.max_probes.or(self.evidence.max_probes),
+                search: over.evidence.search.or(self.evidence.search),
+                part: over.evidence.part.or(self.evidence.part),
+            },
             budget: Budget {
                 memory: over.budget.memory.or(self.budget.memory),
                 seconds: over.budget.seconds.or(self.budget.seconds),

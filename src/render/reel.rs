@@ -166,7 +166,11 @@ impl<'a> Reel<'a> {
         let marks = found.moments.iter().map(|moment| {
             let span = Span { start: moment.start, end: moment.end };
             let data = json!({"query": found.query, "moment": moment});
-            Mark { score: Some(moment.score), ..Mark::new(media, span, heading.clone(), String::new(), data) }
+            Mark {
+                score: Some(moment.score),
+                verified: moment.verified,
+                ..Mark::new(media, span, heading.clone(), String::new(), data)
+            }
         });
         let marks: Vec<Mark> = marks.collect();
         let text = format!("{} {}", marks.len(), if marks.len() == 1 { "moment" } else { "moments" });

@@ -1,7 +1,7 @@
 //! For people.
 
 use super::plain::{clock, one_line};
-use crate::evidence::Status;
+use crate::evidence::Check;
 use crate::run::{Answer, Moments};
 use crate::scenes::Scenes;
 use std::fmt::Write;
@@ -27,13 +27,21 @@ pub(super) fn answers(answers: &[Answer]) -> String {
         let _ = writeln!(text, "{}", shown(&answer.answer));
         for span in &answer.evidence {
             let (start, end, seen) = (clock(span.start), clock(span.end), span.frames.len());
-            let _ = writeln!(text, "  {start} - {end}  {seen} frames seen, probability {:.2}", span.score);
-        }
-        if answer.status != Status::Supported && answer.status != Status::Unanswerable && !answer.evidence.is_empty() {
-            let _ = writeln!(text, "  only some of the times it names were seen");
+            let _ =
+                writeln!(text, "  {start} - {end}  {}, {seen} frames seen, score {:.2}", check(span.check), span.score);
         }
     }
     text
+}
+
+/// What a closer look came to.
+fn check(check: Check) -> &'static str {
+    match check {
+        Check::Verified => "verified",
+        Check::Weak => "weak: a closer look does not bear it out",
+        Check::Contradicted => "contradicted: a closer look does not show it",
+        Check::Unchecked => "not checked",
+    }
 }
 
 /// A line for each moment, best first; the video in front where there are several.
@@ -44,7 +52,8 @@ pub(super) fn moments<'a>(found: impl Iterator<Item = &'a Moments> + Clone) -> S
         let name = if several { format!("{}  ", one_line(&one.video.path)) } else { String::new() };
         let line = |moment: &crate::run::Moment| {
             let (start, end) = (clock(moment.start), clock(moment.end));
-            (moment.score, format!("{name}{start} - {end}  score {:.2}\n", moment.score))
+            let check = if moment.verified { "verified" } else { "not verified" };
+            (moment.score, format!("{name}{start} - {end}  {check}, score {:.2}\n", moment.score))
         };
         lines.extend(one.moments.iter().map(line));
     }

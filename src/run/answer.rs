@@ -59,6 +59,9 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens of the answer
     pub generated_tokens: usize,
+    /// Tokens of the prompts that checked it, visual ones included: short stretches asked about one by one, closer looks
+    #[serde(default)]
+    pub check_tokens: usize,
 }
 
 /// Seconds by stage. Decoding and encoding overlap, so the stages may sum to more than the total; stages that several
@@ -77,6 +80,9 @@ pub struct Timing {
     pub prefill: f64,
     /// Running the answer
     pub generate: f64,
+    /// Asking about short stretches and looking closer at spans, all stages together
+    #[serde(default)]
+    pub check: f64,
     /// From the first read of the file to the answer
     pub total: f64,
 }

@@ -1,6 +1,8 @@
 //! One video, some questions: the whole way.
 
+use super::candidate::{Candidate, candidates};
 use super::choose::choose;
+use super::presence;
 use super::reading::{self, recall};
 use super::{Answer, Cancel, Event, Model, Plan, PlanError, Rates, Sink, Timing, Usage, plan};
 use crate::compress;
@@ -125,17 +127,33 @@ impl Seen {
     }
 }
 
-/// Answers every question about an opened video, in their order; the video is decoded and encoded once.
+/// An answer, and how sure the model was.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) answer: Answer,
+    /// The probability of its tokens, their geometric mean
+    pub(super) probability: f64,
+    /// The spans that may be what was asked for
+    pub(super) candidates: Vec<Candidate>,
+    /// How likely what was asked for is seen in each stretch of the look, where that was asked too
+    pub(super) curve: Vec<presence::Slice>,
+    /// What the parts said that do not show it, if this is an answer of several and some do not
+    pub(super) denial: Option<String>,
+}
+
+/// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once. Where there
+/// is a probe beside a question, a question for yes or no, that is asked of one short stretch after the other too.
 ///
 /// # Errors
 /// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
-pub fn ask(
+pub(super) fn pass(
     model: &Model,
     video: Video,
     job: &Job<'_>,
+    probes: &[Option<String>],
     cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<Vec<Answer>, RunError> {
+) -> Result<Vec<Said>, RunError> {
     let processor = model.vlm().processor();
     let (plan, planned) =
         Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
@@ -162,13 +180,16 @@ pub fn ask(
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        let mut answer = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
+        let mut said = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
         if plan.prefill.mode == PrefillMode::Sparse {
             spent.add(ledger.take());
             plan.prefill.density = Some(spent.density());
-            answer.plan.prefill.density = plan.prefill.density;
+            said.answer.plan.prefill.density = plan.prefill.density;
         }
-        answers.push(answer);
+        if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
+            presence::follow(model, &seen.tokens[0], probe, plan.evidence.max_probes, &mut said, cancel)?;
+        }
+        answers.push(said);
     }
     Ok(answers)
 }
@@ -292,7 +313,7 @@ fn answer(
     seen: &Seen,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<Answer, RunError> {
+) -> Result<Said, RunError> {
     let start = Instant::now();
     let sequence = sequence(model, question, seen)?;
     let options = generate::Options {
@@ -321,7 +342,7 @@ fn answer(
     if said.ended == generate::Ended::Full {
         warnings.push(format!("the answer was cut after {} tokens", said.ids.len()));
     }
-    Ok(Answer {
+    let answer = Answer {
         schema: "longsight.answer/1".to_owned(),
         video: facts.clone(),
         question: question.text.clone(),
@@ -332,7 +353,7 @@ fn answer(
         coverage: seen.coverage,
         plan: plan.clone(),
         model: model.facts.clone(),
-        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len() },
+        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len(), check_tokens: 0 },
         index: seen.index.clone(),
         timing_s: Timing {
             prefill,
@@ -341,7 +362,10 @@ fn answer(
             ..seen.timing
         },
         warnings,
-    })
+    };
+    let probability = said.mean_log_probability.exp();
+    let candidates = candidates(&answer, probability, &[]);
+    Ok(Said { answer, probability, candidates, curve: Vec::new(), denial: None })
 }
 
 /// The prompt of a question about what was seen.

@@ -19,6 +19,13 @@ pub enum Event {
         /// Of how many
         of: usize,
     },
+    /// A span of an answer is looked at again
+    Checking {
+        /// Which span, from 0
+        span: usize,
+        /// Of how many
+        of: usize,
+    },
     /// Text of the answer came
     Text(String),
 }

@@ -3,6 +3,9 @@
 //! ```text
 //! decode thread --frames (bounded)--> vision tower, in chunks --> visual tokens --> one prompt per question --> answers
 //! ```
+//! Around it, [`ask`] reads each question for conditions on time, asks long videos part by part, and looks again, closer,
+//! at every span of an answer before it is shown; each of these is a look of its own, on the same way.
+//!
 //! Decoding runs beside the vision tower; the channel between them bounds the pictures in memory, so memory does not
 //! grow with the video's length. Several questions share decoding, vision and the common part of their prompts.
 
@@ -10,28 +13,35 @@ mod answer;
 mod ask;
 mod calibrate;
 mod cancel;
+mod candidate;
+mod check;
 mod choose;
 mod cost;
 mod event;
 mod fit;
 mod forecast;
+mod inquire;
+mod looker;
 mod model;
 mod moments;
 mod plan;
+mod presence;
 mod reading;
+mod scrutiny;
+mod search;
 mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
-pub use ask::{Job, Question, RunError, ask};
+pub use ask::{Job, Question, RunError};
 pub use calibrate::{calibrate, decoding_rate};
 pub use cancel::Cancel;
 pub use cost::{Cost, Rates};
 pub use event::{Event, Sink};
 pub use forecast::{Forecast, Prospect, forecast};
+pub use inquire::ask;
 pub use model::{LoadError, Model, Outline};
-pub use moments::{MOMENTS_SCHEMA, Moment, Moments};
-pub use plan::{
-    CompressPlan, DecodePlan, EvidencePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan,
-};
+pub use moments::{MOMENTS_SCHEMA, Moment, Moments, find};
+pub use plan::{CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan};
 pub use reading::index;
+pub use scrutiny::{EvidencePlan, QuestionPlan};
 pub use tune::tune;

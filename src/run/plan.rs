@@ -2,6 +2,7 @@
 
 use super::cost::{Rates, Work};
 use super::fit::{self, Fitting};
+use super::scrutiny::{EvidencePlan, QuestionPlan};
 use crate::compress::{self, Compressor};
 use crate::decode::{Sampling, VideoInfo};
 use crate::generate;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub generate: GeneratePlan,
     /// What an answer must rest on
     pub evidence: EvidencePlan,
+    /// How the question was understood; null where it was asked as it is
+    pub question: Option<QuestionPlan>,
 }
 
 /// Which frames are taken.
@@ -121,13 +124,6 @@ pub struct GeneratePlan {
     pub top_k: Option<usize>,
     /// Seed of the sampler
     pub seed: u64,
-}
-
-/// What an answer must rest on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EvidencePlan {
-    /// An answer without evidence is refused
-    pub require: bool,
 }
 
 /// Why there is no plan.
@@ -235,7 +231,8 @@ impl Plan {
                 top_k: options.generate.top_k,
                 seed: options.generate.seed.unwrap_or(0),
             },
-            evidence: EvidencePlan { require: options.evidence.require.unwrap_or(false) },
+            evidence: EvidencePlan::resolve(&options.evidence),
+            question: None,
         };
         let mut warnings = plan.warnings(options, card, all);
         if plan.prefill.mode == PrefillMode::Sparse && patterns.is_none() && options.prefill.pattern.is_none() {
@@ -363,6 +360,8 @@ fn check(options: &Options) -> Result<(), PlanError> {
             return Err(PlanError::Setting { name: "keep", value, must: "above 0 and at most 1" });
         }
     }
+    positive("fps of [evidence]", options.evidence.fps)?;
+    positive("part", options.evidence.part)?;
     positive("max_new_tokens", options.generate.max_new_tokens.map(|tokens| tokens as f64))?;
     if let Some(Err(wrong)) = options.prefill.pattern.map(|pattern| pattern.check()) {
         return Err(PlanError::Pattern(wrong));

@@ -188,7 +188,7 @@ fn every_failure_has_its_code_and_a_next_step() {
 #[test]
 fn without_evidence_the_answer_comes_with_exit_code_7_when_it_was_required() {
     let (_folder, path) = clip(10.0);
-    let outcome = ask(&path, &["Is there a star in the video?", "--require-evidence", "--json"]);
+    let outcome = ask(&path, &["How many signs are there in the video?", "--require-evidence", "--json"]);
     assert_eq!(outcome.code, Some(7), "{}", outcome.stderr);
     assert!(outcome.stdout.contains("longsight.answer/1") && outcome.stderr.contains("no_evidence"));
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod ask;
+mod evidence;
 mod frames;
 mod handover;
 mod hostile;

@@ -47,6 +47,7 @@ fn what_is_printed_keeps_to_its_schema() {
     }
     let path = path.to_str().unwrap();
     check("answer", &["ask", path, "When is the red star visible?", "--json"]);
+    check("moments", &["find", path, "a red star", "--json"]);
     check("frames", &["frames", path, "--json"]);
     check("scenes", &["scenes", path, "--json"]);
     check("doctor", &["doctor", "--json"]);

@@ -1,0 +1,254 @@
+//! `longsight find`: where a described moment happens, in videos and folders of them.
+
+use super::ask::{ModelArgs, PipelineArgs};
+use super::failure::{Failure, Kind, Result};
+use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
+use super::index::StoreArgs;
+use super::video::Input;
+use super::{Context, handover, output, parse_time, progress, wait};
+use crate::decode::Limits;
+use crate::index::Store;
+use crate::recipe::Options;
+use crate::render::{self, Format, Media};
+use crate::run::{self, Cancel, Event, Job, Model, Moments};
+use longsight_models::Span;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const EXAMPLES: &str = r#"Examples:
+  longsight find holiday.mp4 "a dog"
+  longsight find clips/ "the sign says EXIT" --top 5
+  longsight find day1.mkv day2.mkv "When does the red car appear?" --min-score 0.9 --json
+  longsight find lecture.mp4 "a slide with a table in the last ten minutes""#;
+
+/// Endings of the files that are taken from a folder.
+const VIDEO_ENDINGS: [&str; 18] = [
+    "mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "m2ts", "mts", "mpg", "mpeg", "flv", "wmv", "ogv", "3gp", "mxf",
+    "vob", "divx",
+];
+/// Folders inside folders that are gone into.
+const DEEPEST: usize = 32;
+
+/// Arguments of `longsight find`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Videos, folders of them, and last what to find: a noun, a sentence or a "when" question
+    #[arg(required = true, num_args = 2.., value_names = ["VIDEO", "QUERY"])]
+    videos_and_query: Vec<PathBuf>,
+    /// The most moments, of all videos together
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// The least score of a moment, 0 to 1
+    #[arg(long, value_name = "S", default_value_t = 0.5, value_parser = score)]
+    min_score: f64,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// Read the videos even if the index has them
+    #[arg(long)]
+    no_index: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    output: FormatArgs,
+    #[command(flatten)]
+    excerpts: ExcerptArgs,
+    /// Give up after so long (90, 1:30, 90s); exit code 124
+    #[arg(long, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_TIMEOUT")]
+    timeout: Option<f64>,
+}
+
+fn score(text: &str) -> std::result::Result<f64, String> {
+    let score: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&score) { Ok(score) } else { Err("not between 0 and 1".to_owned()) }
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (args, context) = (args.clone(), context.clone());
+    let limit = args.timeout.map(Duration::from_secs_f64);
+    wait::run(limit, move |cancel| find_all(&args, &context, &cancel))
+}
+
+fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
+    let usage = |message: &str| Failure::new(Kind::Usage, message).hint("longsight find VIDEO... QUERY");
+    let (query, named) = args.videos_and_query.split_last().ok_or_else(|| usage("no query"))?;
+    let query = query.to_str().map(str::trim).filter(|query| !query.is_empty());
+    let query = query.ok_or_else(|| usage("the query is empty or no text"))?;
+    let videos = videos(named)?;
+    let format = args.output.format(context)?;
+    if videos.len() > 1 && !format.holds_several_videos() {
+        return Err(usage("this format holds the moments of one video"));
+    }
+    let options = args.pipeline.options()?;
+    // A single wrong path is told before the model is loaded.
+    if let [only] = videos.as_slice() {
+        Input::open(only, &Limits::default())?;
+    }
+    let mut progress = progress::Bar::new(context);
+    progress.show(&Event::Loading);
+    let model = args.model.load()?;
+    let store = if args.no_index { None } else { args.store.store() };
+    let (mut found, mut failed): (Vec<Found>, Vec<Failure>) = (Vec::new(), Vec::new());
+    for video in &videos {
+        let search = Search { model: &model, query, args, format, options: &options, store: store.as_ref() };
+        match search.find(video, cancel, &mut progress) {
+            Ok(one) => found.push(one),
+            // What concerns this video alone leaves the others their turn.
+            Err(failure) if failure.kind == Kind::Input && videos.len() > 1 => {
+                output::note(context, &format!("longsight: {}", failure.message));
+                failed.push(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    progress.finish();
+    let mut found = best(found, args.top, args.min_score);
+    let beside = show(&mut found, args, format, context, cancel);
+    match failed.into_iter().next() {
+        Some(first) if found.is_empty() => Err(first),
+        Some(first) => {
+            Err(Failure::new(Kind::Partial, format!("some videos could not be read, first {}", first.message))
+                .hint("the moments of the others are complete"))
+        }
+        None => beside,
+    }
+}
+
+/// The moments of one video, and how it is handed over.
+struct Found {
+    moments: Moments,
+    media: Media,
+    file: PathBuf,
+}
+
+/// What is looked for, and how.
+struct Search<'a> {
+    model: &'a Model,
+    query: &'a str,
+    args: &'a Args,
+    format: Format,
+    options: &'a Options,
+    store: Option<&'a Store>,
+}
+
+impl Search<'_> {
+    fn find(&self, path: &Path, cancel: &Cancel, progress: &mut progress::Bar) -> Result<Found> {
+        let input = Input::open(path, &Limits::default())?;
+        let facts = input.facts()?;
+        let media = handover::media(&input.video, &input.name, self.format, &self.args.output);
+        let shelf = self.store.map(|store| store.shelf(&input.path));
+        let job = Job {
+            facts: &facts,
+            questions: &[],
+            pipeline: &self.args.pipeline.reading.pipeline,
+            options: self.options,
+            index: shelf.as_ref(),
+            rates: None,
+            blind: false,
+        };
+        let moments = run::find(self.model, input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
+        Ok(Found { moments, media, file: input.path })
+    }
+}
+
+/// Writes the moments, and beside them what they look like.
+fn show(found: &mut [Found], args: &Args, format: Format, context: &Context, cancel: &Cancel) -> Result {
+    let spans: Vec<Vec<Span>> = found
+        .iter()
+        .map(|one| one.moments.moments.iter().map(|moment| Span { start: moment.start, end: moment.end }).collect())
+        .collect();
+    let excerpts: Vec<Excerpts<'_>> =
+        found.iter().zip(&spans).map(|(one, spans)| Excerpts { file: &one.file, spans }).collect();
+    let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
+    let beside = beside.map(|thumbs| found.iter_mut().zip(thumbs).for_each(|(one, thumbs)| one.media.thumbs = thumbs));
+    let documents: Vec<(&Moments, &Media)> = found.iter().map(|one| (&one.moments, &one.media)).collect();
+    let text = render::moments(&documents, format).map_err(|error| Failure::new(Kind::Usage, error))?;
+    args.output.write(&text)?;
+    for warning in found.iter().flat_map(|one| &one.moments.warnings) {
+        output::note(context, &format!("warning: {warning}"));
+    }
+    beside
+}
+
+/// The `top` moments of at least `least`, with their videos in the order of each one's best; videos without stay, behind.
+fn best(mut found: Vec<Found>, top: usize, least: f64) -> Vec<Found> {
+    let mut scores: Vec<f64> = found
+        .iter()
+        .flat_map(|one| &one.moments.moments)
+        .map(|moment| moment.score)
+        .filter(|&score| score >= least)
+        .collect();
+    scores.sort_by(|a, b| b.total_cmp(a));
+    // The last score that is shown; as many of those equal to it as there is room for.
+    let last = if top == 0 { f64::INFINITY } else { scores.get(top - 1).copied().unwrap_or(least) };
+    let mut equal = top.saturating_sub(scores.iter().filter(|&&score| score > last).count());
+    for one in &mut found {
+        one.moments.moments.retain(|moment| {
+            let tied = moment.score == last && equal > 0;
+            equal -= usize::from(tied);
+            moment.score > last || tied
+        });
+    }
+    let first = |one: &Found| one.moments.moments.first().map_or(-1.0, |moment| moment.score);
+    found.sort_by(|a, b| first(b).total_cmp(&first(a)));
+    found
+}
+
+/// Every video that was named, and those in the folders that were.
+fn videos(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut videos = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            let before = videos.len();
+            walk(path, DEEPEST, &mut videos)
+                .map_err(|error| Failure::new(Kind::Input, format!("{}: cannot be read: {error}", path.display())))?;
+            if videos.len() == before {
+                return Err(Failure::new(Kind::Input, format!("{}: no video in this folder", path.display()))
+                    .hint("files are known by their endings: mp4, mov, mkv, ..."));
+            }
+        } else {
+            videos.push(path.clone());
+        }
+    }
+    Ok(videos)
+}
+
+/// The videos of a folder and of those inside it, by name; links to folders are not followed.
+fn walk(folder: &Path, deepest: usize, videos: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
+        if kind.is_dir() && deepest > 0 {
+            walk(&path, deepest - 1, videos)?;
+        } else if !kind.is_dir() && ending.is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.as_str())) {
+            videos.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn folders_give_their_videos_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.MP4", "a.mkv", "notes.txt", "in/c.webm"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+        let found = videos(&[folder.path().to_path_buf()]).unwrap();
+        let names: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_string_lossy().into_owned()).collect();
+        assert_eq!(names, ["a.mkv", "b.MP4", "in/c.webm"]);
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(videos(&[empty.path().to_path_buf()]).unwrap_err().kind, Kind::Input);
+    }
+}

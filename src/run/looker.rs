@@ -1,0 +1,58 @@
+//! One video, looked at as often as it takes.
+
+use super::ask::{Said, pass};
+use super::{Cancel, Job, Model, Plan, PlanError, Question, RunError, Sink};
+use crate::decode::{self, Limits, Video, VideoInfo};
+use crate::recipe::Options;
+use longsight_models::Span;
+use std::path::PathBuf;
+
+/// Looks at stretches of one video, each time opening it anew, so that only what is asked for is decoded.
+pub(super) struct Looker<'a> {
+    pub(super) model: &'a Model,
+    pub(super) job: Job<'a>,
+    pub(super) info: VideoInfo,
+    pub(super) cancel: &'a Cancel,
+    path: PathBuf,
+}
+
+impl<'a> Looker<'a> {
+    pub(super) fn new(model: &'a Model, video: &Video, job: &Job<'a>, cancel: &'a Cancel) -> Self {
+        Self { model, job: *job, info: video.info().clone(), cancel, path: video.path().to_path_buf() }
+    }
+
+    /// From the first second to the last; the end is open if the file does not say.
+    pub(super) fn video(&self) -> Span {
+        Span { start: self.info.start_s.unwrap_or(0.0), end: self.info.end_s().unwrap_or(f64::INFINITY) }
+    }
+
+    /// The job's settings for a stretch of the video alone.
+    pub(super) fn within(&self, stretch: Span) -> Options {
+        let mut options = self.job.options.clone();
+        options.decode.from = Some(stretch.start);
+        options.decode.to = Some(stretch.end).filter(|end| end.is_finite());
+        options
+    }
+
+    /// What would be done with these settings.
+    pub(super) fn plan(&self, options: &Options) -> Result<Plan, PlanError> {
+        let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
+        Ok(Plan::resolve(self.job.pipeline, options, &self.info, processor, patterns, self.job.rates)?.0)
+    }
+
+    /// Reads what `options` name and asks every question about it, and every probe of one short stretch after the other.
+    pub(super) fn pass(
+        &self,
+        options: &Options,
+        questions: &[Question],
+        probes: &[Option<String>],
+        sink: &mut Sink<'_>,
+    ) -> Result<Vec<Said>, RunError> {
+        if self.cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        let video = decode::open(&self.path, &Limits::default())?;
+        let job = Job { questions, options, ..self.job };
+        pass(self.model, video, &job, probes, self.cancel, sink)
+    }
+}

@@ -1,0 +1,195 @@
+//! Checked evidence, conditions on time and `find`, through the binary, on clips whose truth is known.
+
+use crate::support::command::{Outcome, longsight};
+use longsight_models::Span;
+use longsight_world::clip::encode;
+use longsight_world::dice::Split;
+use longsight_world::media::EncodeOptions;
+use longsight_world::script::{Script, Wishes};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A clip of 24 s, its path and what is in it; the seed is one in which a thing is seen twice.
+fn clip(seed: u64) -> (tempfile::TempDir, PathBuf, Script) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+    encode(&script, &path, &EncodeOptions { width: 192, height: 192, ..EncodeOptions::default() }).unwrap();
+    (folder, path, script)
+}
+
+/// Every span in which a thing is seen, by name, of things that keep their colour.
+fn things(script: &Script) -> Vec<(String, Vec<Span>)> {
+    let mut things: Vec<(String, Vec<Span>)> = Vec::new();
+    for seen in script.sightings().iter().filter(|seen| !seen.repainted) {
+        let (name, span) = (seen.pair.name(), Span::new(seen.span[0], seen.span[1]));
+        match things.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, spans)) => spans.push(span),
+            None => things.push((name, vec![span])),
+        }
+    }
+    things
+}
+
+/// A seed, and a thing of it that is seen twice.
+fn twice() -> (tempfile::TempDir, PathBuf, String, [Span; 2]) {
+    for seed in 4_200_000.. {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+        let found =
+            things(&script).into_iter().find(|(_, spans)| spans.len() == 2 && spans[1].start - spans[0].end > 4.0);
+        if let Some((name, spans)) = found {
+            let (folder, path, _) = clip(seed);
+            return (folder, path, name, [spans[0], spans[1]]);
+        }
+    }
+    unreachable!("some seed has a thing that is seen twice")
+}
+
+fn lines(outcome: &Outcome) -> Vec<Value> {
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn ask(path: &Path, more: &[&str]) -> Value {
+    let mut args = vec!["ask", path.to_str().unwrap(), "--json"];
+    args.extend(more);
+    lines(&longsight(&args)).remove(0)
+}
+
+/// Intersection over union of a JSON span and a span.
+fn overlap(found: &Value, truth: Span) -> f64 {
+    let (start, end) = (found["start"].as_f64().unwrap(), found["end"].as_f64().unwrap());
+    let both = (end.min(truth.end) - start.max(truth.start)).max(0.0);
+    both / (end - start + truth.duration() - both)
+}
+
+#[test]
+fn a_span_is_looked_at_again_on_frames_of_its_own_before_it_is_shown() {
+    let (_folder, path, name, spans) = twice();
+    let question = format!("When is the {name} visible?");
+    let checked = ask(&path, &[&question]);
+    let evidence = checked["evidence"].as_array().unwrap();
+    assert_eq!(checked["status"], "supported", "{checked}");
+    assert!(evidence.iter().all(|span| span["verified"] == true && span["check"] == "verified"), "{checked}");
+    for truth in spans {
+        assert!(evidence.iter().any(|span| overlap(span, truth) > 0.5), "{truth:?}: {checked}");
+    }
+    assert!(checked["timing_s"]["check"].as_f64().unwrap() > 0.0);
+    assert!(checked["usage"]["check_tokens"].as_u64().unwrap() > 0);
+    // Closer than the half second of the first look.
+    let frames: Vec<f64> = evidence
+        .iter()
+        .flat_map(|span| span["frames"].as_array().unwrap())
+        .map(|frame| frame["time_s"].as_f64().unwrap())
+        .collect();
+    assert!(frames.windows(2).any(|pair| pair[1] - pair[0] < 0.4), "{frames:?}");
+    let unchecked = ask(&path, &[&question, "--no-check"]);
+    assert_eq!(
+        (&unchecked["plan"]["evidence"]["check"], &unchecked["usage"]["check_tokens"]),
+        (&false.into(), &0.into())
+    );
+    let shown = unchecked["evidence"].as_array().unwrap();
+    assert!(shown.iter().all(|span| span["verified"] == false && span["check"] == "unchecked"), "{unchecked}");
+    assert_ne!(unchecked["status"], "supported");
+}
+
+#[test]
+fn conditions_on_time_are_kept_and_told() {
+    let (_folder, path, name, [first, second]) = twice();
+    let middle = f64::midpoint(first.end, second.start);
+    let clock = format!("0:{middle:02.0}");
+    for (question, truth, constraints) in [
+        (format!("When is the {name} visible after {clock}?"), second, 1),
+        (format!("When does the {name} appear before {clock}?"), first, 1),
+        (format!("When is the {name} visible the second time?"), second, 1),
+        (format!("When is the {name} visible the last time?"), second, 1),
+        (format!("When is the {name} visible for the first time?"), first, 1),
+    ] {
+        let answer = ask(&path, &[&question]);
+        let evidence = answer["evidence"].as_array().unwrap();
+        assert!(evidence.len() == 1 && overlap(&evidence[0], truth) > 0.5, "{question}: {answer}");
+        assert_eq!(answer["question"], question);
+        let read = &answer["plan"]["question"];
+        assert_eq!(read["constraints"].as_array().unwrap().len(), constraints, "{answer}");
+        assert!(!read["asked"].as_str().unwrap().contains(&clock));
+    }
+    let third = ask(&path, &[&format!("When is the {name} visible the fifth time?")]);
+    assert_eq!((&third["status"], third["evidence"].as_array().unwrap().len()), (&"unsupported".into(), 0), "{third}");
+    let beyond = ask(&path, &["What is shown after 59:00?"]);
+    assert!(beyond["warnings"][0].as_str().unwrap().contains("no such time"), "{beyond}");
+    assert_eq!(beyond["plan"]["question"]["asked"], "What is shown after 59:00?");
+}
+
+#[test]
+fn evidence_that_was_required_must_have_held() {
+    let (_folder, path, name, _) = twice();
+    let path = path.to_str().unwrap();
+    let question = format!("When is the {name} visible?");
+    assert_eq!(longsight(&["ask", path, &question, "--require-evidence"]).code, Some(0));
+    let refused = longsight(&["ask", path, "How many signs are there in the video?", "--require-evidence"]);
+    assert_eq!(refused.code, Some(7), "{}", refused.stderr);
+    assert_eq!(longsight(&["ask", path, &question, "--require-evidence", "--no-check"]).code, Some(2));
+}
+
+#[test]
+fn a_moment_is_found_in_the_video_that_has_it() {
+    let (folder, path, name, spans) = twice();
+    // A video without it, and a file that is none.
+    let other = (4_300_000..)
+        .map(|seed| (seed, Script::write(Split::HeldOut, seed, &Wishes { shortest: 12.0, longest: 12.0 })))
+        .find(|(_, script)| things(script).iter().all(|(known, _)| *known != name));
+    let (_, script) = other.unwrap();
+    encode(
+        &script,
+        &folder.path().join("a.mp4"),
+        &EncodeOptions { width: 192, height: 192, ..EncodeOptions::default() },
+    )
+    .unwrap();
+    let within = folder.path().to_str().unwrap();
+    let found = lines(&longsight(&["find", within, &format!("a {name}"), "--json"]));
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0]["schema"], "longsight.moments/1");
+    assert_eq!(found[0]["video"]["path"].as_str(), path.to_str());
+    let moments = found[0]["moments"].as_array().unwrap();
+    assert!(moments.iter().any(|moment| overlap(moment, spans[0]) > 0.5), "{found:?}");
+    assert!(moments.is_sorted_by(|a, b| a["score"].as_f64() >= b["score"].as_f64()), "{moments:?}");
+    assert!(found[1]["moments"].as_array().unwrap().is_empty(), "{found:?}");
+    let one = lines(&longsight(&["find", within, &format!("the {name} appears"), "--json", "--top", "1"]));
+    let count: usize = one.iter().map(|video| video["moments"].as_array().unwrap().len()).sum();
+    assert_eq!(count, 1);
+    let none = longsight(&["find", within, &format!("a {name}"), "--top", "0"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_folder_with_a_bad_file_is_searched_and_told() {
+    let (folder, _path, name, _) = twice();
+    std::fs::write(folder.path().join("broken.mp4"), b"not a video").unwrap();
+    let within = folder.path().to_str().unwrap();
+    let partly = longsight(&["find", within, &name, "--json"]);
+    assert_eq!(partly.code, Some(4), "{}", partly.stderr);
+    assert!(partly.stdout.contains("longsight.moments/1") && partly.stderr.contains("broken.mp4"));
+    let alone = folder.path().join("broken.mp4");
+    assert_eq!(longsight(&["find", alone.to_str().unwrap(), &name]).code, Some(3));
+    assert_eq!(longsight(&["find", within, " "]).code, Some(2));
+    assert_eq!(longsight(&["find", within]).code, Some(2));
+}
+
+#[test]
+fn long_videos_are_asked_part_by_part_at_the_frames_of_one_look() {
+    let (folder, path, name, spans) = twice();
+    let pipeline = folder.path().join("parts.toml");
+    std::fs::write(&pipeline, "[evidence]\npart = 8.0\n").unwrap();
+    let question = format!("When is the {name} visible?");
+    let parts = ask(&path, &[&question, "--pipeline", pipeline.to_str().unwrap()]);
+    let whole = ask(&path, &[&question]);
+    assert_eq!(parts["coverage"]["frames_seen"], whole["coverage"]["frames_seen"]);
+    assert_eq!(
+        (&parts["coverage"]["from"], &parts["coverage"]["to"]),
+        (&whole["coverage"]["from"], &whole["coverage"]["to"])
+    );
+    let evidence = parts["evidence"].as_array().unwrap();
+    for truth in spans {
+        assert!(evidence.iter().any(|span| overlap(span, truth) > 0.5), "{truth:?}: {parts}");
+    }
+}
