@@ -4,7 +4,7 @@ use super::niah::{film, needles};
 use super::questions::ask_file;
 use super::world::{Outcome, Timed, ious, outcomes, share_of, timed};
 use super::{Share, right};
-use crate::recipe::Options;
+use crate::recipe::{Options, SearchMode};
 use crate::run::{Cancel, Model, Question};
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
@@ -78,6 +78,8 @@ pub fn compress(
         .map(|(method, keep)| {
             let mut options = bench.options.clone();
             (options.compress.method, options.compress.keep) = (Some(method.clone()), Some(*keep));
+            // A closer look would see what compression has lost.
+            (options.evidence.check, options.evidence.search) = (Some(false), Some(SearchMode::Never));
             options
         })
         .collect();

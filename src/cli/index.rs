@@ -78,8 +78,11 @@ pub(super) struct Report {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Indexed {
     video: String,
+    /// Of the video as a whole
     key: String,
-    /// Whether it was there already
+    /// The whole, and the parts in which questions for a time are asked of long videos
+    readings: usize,
+    /// Whether all of it was there already
     known: bool,
 }
 
@@ -133,8 +136,10 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             blind: false,
         };
         let shelf = store.shelf(&input.path);
-        let (key, known) = run::index(&model, input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
-        report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), known });
+        let keys = run::index(&model, input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
+        let (key, _) = &keys[0];
+        let known = keys.iter().all(|&(_, known)| known);
+        report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), readings: keys.len(), known });
     }
     progress.finish();
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::ask::{Said, pass};
 use super::{Cancel, Job, Model, Plan, PlanError, Question, RunError, Sink};
-use crate::decode::{self, Limits, Video, VideoInfo};
+use crate::decode::{self, DecodeError, Limits, Video, VideoInfo};
 use crate::recipe::Options;
 use longsight_models::Span;
 use std::path::PathBuf;
@@ -19,6 +19,11 @@ pub(super) struct Looker<'a> {
 impl<'a> Looker<'a> {
     pub(super) fn new(model: &'a Model, video: &Video, job: &Job<'a>, cancel: &'a Cancel) -> Self {
         Self { model, job: *job, info: video.info().clone(), cancel, path: video.path().to_path_buf() }
+    }
+
+    /// The video, opened anew.
+    pub(super) fn open(&self) -> Result<Video, DecodeError> {
+        decode::open(&self.path, &Limits::default())
     }
 
     /// From the first second to the last; the end is open if the file does not say.
@@ -51,7 +56,7 @@ impl<'a> Looker<'a> {
         if self.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let video = decode::open(&self.path, &Limits::default())?;
+        let video = self.open()?;
         let job = Job { questions, options, ..self.job };
         pass(self.model, video, &job, probes, self.cancel, sink)
     }

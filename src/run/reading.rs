@@ -1,12 +1,15 @@
 //! A reading of a video that is kept: what was seen, and the keys and values before any question.
 
 use super::ask::{Seen, attention, look, sequence};
+use super::looker::Looker;
+use super::search::looks;
 use super::{Cancel, Job, Model, Plan, Question, RunError, Sink};
 use crate::decode::Video;
 use crate::generate::Session;
 use crate::index::{FORMAT, Kept, Key, Reading, Shelf};
+use crate::recipe::SearchMode;
 use crate::sample;
-use longsight_models::{FrameRef, GrowingCache, KvCache, Sequence};
+use longsight_models::{FrameRef, GrowingCache, KvCache, Sequence, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,11 +35,38 @@ fn text(part: &impl Serialize) -> String {
     serde_json::to_string(part).unwrap_or_default()
 }
 
-/// Reads a video by the job's pipeline and keeps what comes of it; gives the key, and whether it was there already.
+/// Reads a video by the job's pipeline, as a whole and, where questions for a time are asked part by part, in these parts, and keeps what
+/// comes of it; gives each reading's key, and whether it was there already.
 ///
 /// # Errors
 /// As [`super::ask`]; when what is seen depends on the question; and when the index cannot be written.
 pub fn index(
+    model: &Model,
+    video: Video,
+    job: &Job<'_>,
+    shelf: &Shelf<'_>,
+    cancel: &Cancel,
+    sink: &mut Sink<'_>,
+) -> Result<Vec<(Key, bool)>, RunError> {
+    let looker = Looker::new(model, &video, job, cancel);
+    let plan = looker.plan(job.options)?;
+    let mut keys = vec![read(model, video, job, shelf, cancel, sink)?];
+    let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
+    let looks = match plan.evidence.search {
+        SearchMode::Auto if whole.end.is_finite() => looks(&looker, whole, &plan),
+        _ => Vec::new(),
+    };
+    if looks.len() > 1 {
+        for (_, options) in looks {
+            let job = Job { options: &options, ..*job };
+            keys.push(read(model, looker.open()?, &job, shelf, cancel, sink)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// Reads what the job's options name and keeps it.
+fn read(
     model: &Model,
     video: Video,
     job: &Job<'_>,

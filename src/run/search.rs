@@ -7,6 +7,7 @@ use super::candidate::Candidate;
 use super::looker::Looker;
 use super::{Plan, Question, RunError, Sink, Timing};
 use crate::evidence::{self, Coverage, Status};
+use crate::recipe::Options;
 use longsight_models::Span;
 use std::collections::BTreeMap;
 
@@ -26,12 +27,8 @@ pub(super) fn sweep(
     plan: &Plan,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Said>, RunError> {
-    let parts = parts(stretch, plan.evidence.part_s);
     let mut found: Vec<Vec<Said>> = vec![Vec::new(); questions.len()];
-    for &part in &parts {
-        let mut options = looker.within(part);
-        options.decode.fps = Some(plan.decode.fps);
-        options.decode.max_frames = Some(share(plan, parts.len()));
+    for (part, options) in looks(looker, stretch, plan) {
         for (number, said) in looker.pass(&options, questions, probes, sink)?.into_iter().enumerate() {
             tracing::info!(
                 "{:.2} to {:.2} s: \"{}\" {} ({:.2})",
@@ -45,6 +42,19 @@ pub(super) fn sweep(
         }
     }
     Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect())
+}
+
+/// The parts of `stretch`, each with the settings by which it is looked at.
+pub(super) fn looks(looker: &Looker<'_>, stretch: Span, plan: &Plan) -> Vec<(Span, Options)> {
+    let parts = parts(stretch, plan.evidence.part_s);
+    let frames = share(plan, parts.len());
+    let look = |part: Span| {
+        let mut options = looker.within(part);
+        options.decode.fps = Some(plan.decode.fps);
+        options.decode.max_frames = Some(frames);
+        (part, options)
+    };
+    parts.into_iter().map(look).collect()
 }
 
 /// Frames of one of `parts` parts.
