@@ -9,6 +9,7 @@ use crate::decode::Limits;
 use crate::evidence::Status;
 use crate::recipe::{self, Options, PrefillMode};
 use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, PlanError, Question, RunError};
+use clap::ValueEnum;
 use longsight_models::LoadOptions;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,6 +92,13 @@ impl ModelArgs {
         Model::untuned(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
     }
 
+    /// The flags as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        let (device, dtype) = (name(self.device.to_possible_value()), name(self.dtype.to_possible_value()));
+        [flag("model", Some(&self.model)), flag("device", device), flag("dtype", dtype)].into_iter().flatten().collect()
+    }
+
     fn refused(&self, error: LoadError) -> Failure {
         let hint = match error {
             LoadError::Patterns(_) => format!("`longsight tune --model {}` writes it anew", self.model),
@@ -104,7 +112,7 @@ impl ModelArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct PipelineArgs {
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(super) reading: ReadingArgs,
     /// The most tokens of an answer
     #[arg(long, value_name = "N")]
     max_new_tokens: Option<usize>,
@@ -147,13 +155,27 @@ impl PipelineArgs {
     ///
     /// # Errors
     /// With exit code 2 when there is no such pipeline or it has a key that is not known.
-    fn options(&self) -> Result<Options> {
+    pub(super) fn options(&self) -> Result<Options> {
         let mut flags = Options::default();
         flags.generate.max_new_tokens = self.max_new_tokens;
         flags.generate.temperature = self.temperature;
         flags.generate.seed = self.seed;
         Ok(self.reading.options()?.overridden_by(&flags))
     }
+
+    /// The flags as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let mut flags = self.reading.flags();
+        flags.extend(flag("max-new-tokens", self.max_new_tokens));
+        flags.extend(flag("temperature", self.temperature));
+        flags.extend(flag("seed", self.seed));
+        flags
+    }
+}
+
+/// `--name=value`, if there is a value.
+fn flag(name: &str, value: Option<impl std::fmt::Display>) -> Option<String> {
+    value.map(|value| format!("--{name}={value}"))
 }
 
 impl ReadingArgs {
@@ -171,6 +193,21 @@ impl ReadingArgs {
         flags.vision.max_tokens = self.max_tokens;
         flags.prefill.mode = self.prefill;
         Ok(file.overridden_by(&flags))
+    }
+
+    /// The flags as they would be written.
+    fn flags(&self) -> Vec<String> {
+        let prefill = self.prefill.and_then(|mode| mode.to_possible_value());
+        let flags = [
+            flag("pipeline", Some(&self.pipeline)),
+            flag("from", self.from),
+            flag("to", self.to),
+            flag("fps", self.fps),
+            flag("max-frames", self.max_frames),
+            flag("max-tokens", self.max_tokens),
+            flag("prefill", prefill.as_ref().map(clap::builder::PossibleValue::get_name)),
+        ];
+        flags.into_iter().flatten().collect()
     }
 }
 

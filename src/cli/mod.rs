@@ -4,6 +4,7 @@
 //! environment or decides the exit code.
 
 mod ask;
+mod batch;
 mod bench;
 mod completions;
 mod doctor;
@@ -60,6 +61,8 @@ pub struct Context {
 enum Command {
     /// Answer questions about a video, with the spans that the answers rest on
     Ask(ask::Args),
+    /// Ask questions about every video of a folder; what was interrupted goes on where it stopped
+    Batch(batch::Args),
     /// List the shots of a video
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
     let context = cli.context;
     let result = match cli.command {
         Command::Ask(args) => ask::run(&args, &context),
+        Command::Batch(args) => batch::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),

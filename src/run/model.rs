@@ -63,6 +63,12 @@ impl Model {
         &*self.vlm
     }
 
+    /// What it is, as every answer says.
+    #[must_use]
+    pub fn facts(&self) -> &ModelFacts {
+        &self.facts
+    }
+
     /// What was tuned for its heads.
     #[must_use]
     pub fn patterns(&self) -> Option<&PatternFile> {
