@@ -105,7 +105,7 @@ pub fn run(
     cancel: &Cancel,
     sink: &mut dyn FnMut(Event<'_>),
 ) -> Result<Counts, StoreError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StoreError::runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StoreError::Watch)?;
     let mut batch = Batch {
         progress: Progress::new(&orders.sources),
         started: Instant::now(),
@@ -234,7 +234,7 @@ impl Batch<'_> {
         match worked {
             Worked::Answered { jobs, lines, shared } => {
                 let mut store = held(&self.store);
-                store.add(&lines)?;
+                store.add(&source.place, &lines)?;
                 store.mirror(&source.place, &jobs)?;
                 store.forgive(&source.place);
                 fresh = lines.len() - shared;

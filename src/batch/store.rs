@@ -8,6 +8,7 @@
 //! ```
 //! `answers.jsonl` alone decides what is done; everything else can be made from it.
 
+use super::gather::Source;
 use super::journal::{self, Extent, Journal, TEMPORARY};
 use super::key::{self, Job};
 use super::place::ENDING;
@@ -42,6 +43,19 @@ pub enum StoreError {
         /// Who; `None` if it has not said so yet
         holder: Option<Holder>,
     },
+    /// It holds answers about another video where this one's would be
+    #[error("{}: holds answers about {} where those about {} would be", folder.display(), other.display(), path.display())]
+    Taken {
+        /// The folder
+        folder: PathBuf,
+        /// The video that was to be asked about
+        path: PathBuf,
+        /// The video whose answers are there
+        other: PathBuf,
+    },
+    /// The operating system gives no timers
+    #[error("the watch over the videos cannot be started: {0}")]
+    Watch(io::Error),
     /// It cannot be read or written
     #[error("{}: {source}", path.display())]
     Io {
@@ -53,11 +67,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The operating system refused what a run needs besides files.
-    pub(super) fn runtime(source: io::Error) -> Self {
-        Self::Io { path: PathBuf::from("threads"), source }
-    }
-
     /// Whether there is no room: a full disk, a quota, a limit on file sizes.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -88,6 +97,8 @@ impl std::fmt::Display for Holder {
 struct Index {
     by_slot: HashMap<Hash, (Hash, Extent)>,
     by_key: HashMap<Hash, Extent>,
+    /// The newest answer of every place
+    by_place: HashMap<String, Extent>,
     lines: usize,
 }
 
@@ -104,12 +115,13 @@ impl Index {
         self.lines += 1;
         let Ok(Line { question, job }) = serde_json::from_slice(line) else { return };
         let Ok(key) = Hash::from_hex(&job.key) else { return };
-        self.insert(key::slot(&job.place, &question, &job.choices), key, extent);
+        self.insert(key::slot(&job.place, &question, &job.choices), key, &job.place, extent);
     }
 
-    fn insert(&mut self, slot: Hash, key: Hash, extent: Extent) {
+    fn insert(&mut self, slot: Hash, key: Hash, place: &str, extent: Extent) {
         self.by_slot.insert(slot, (key, extent));
         self.by_key.insert(key, extent);
+        self.by_place.insert(place.to_owned(), extent);
     }
 
     /// The newest line of every slot, in the order of the file.
@@ -190,6 +202,29 @@ impl Store {
         Ok(Peek { index, failures: failures.by_place })
     }
 
+    /// Refuses videos where there are answers about others that are still there: another input than the folder's.
+    ///
+    /// # Errors
+    /// At the first of them.
+    pub fn check(&self, sources: &[Source]) -> Result<(), StoreError> {
+        for source in sources {
+            let Some(other) = self.owner(&source.place).filter(|other| *other != source.path) else { continue };
+            let same = || source.path.canonicalize().ok() == other.canonicalize().ok();
+            if other.exists() && !same() {
+                let (folder, path) = (self.folder.clone(), source.path.clone());
+                return Err(StoreError::Taken { folder, path, other });
+            }
+        }
+        Ok(())
+    }
+
+    /// The video that the answers at `place` are about.
+    fn owner(&self, place: &str) -> Option<PathBuf> {
+        let line = self.answers.read(*self.index.by_place.get(place)?).ok()?;
+        let record: serde_json::Value = serde_json::from_slice(&line).ok()?;
+        Some(PathBuf::from(record.pointer("/video/path")?.as_str()?))
+    }
+
     /// Whether a job has its answer.
     #[must_use]
     pub fn is_done(&self, job: &Job) -> bool {
@@ -210,18 +245,18 @@ impl Store {
         line_of(&record)
     }
 
-    /// Adds answers, one line each, in one write.
+    /// Adds answers about the video at `place`, one line each, in one write.
     ///
     /// # Errors
     /// When they cannot be written; then none of them is.
-    pub(super) fn add(&mut self, answers: &[(Job, Vec<u8>)]) -> Result<(), StoreError> {
+    pub(super) fn add(&mut self, place: &str, answers: &[(Job, Vec<u8>)]) -> Result<(), StoreError> {
         if answers.is_empty() {
             return Ok(());
         }
         let lines: Vec<u8> = answers.iter().flat_map(|(_, line)| line).copied().collect();
         let mut at = self.answers.append(&lines).map_err(|source| self.io(ANSWERS, source))?;
         for (job, line) in answers {
-            self.index.insert(job.slot, job.key, Extent { at, length: line.len() });
+            self.index.insert(job.slot, job.key, place, Extent { at, length: line.len() });
             self.index.lines += 1;
             at += line.len() as u64;
         }
@@ -430,11 +465,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (old, new, other) = (job("a", "q", "1"), job("a", "q", "2"), job("b", "q", "1"));
         let mut store = Store::open(folder.path()).unwrap();
-        store.add(&[(old.clone(), line("a", &old, "old"))]).unwrap();
+        store.add("a", &[(old.clone(), line("a", &old, "old"))]).unwrap();
         assert!(store.is_done(&old) && !store.is_done(&new) && !store.is_done(&other));
         let copied = store.recall(&other, "b", "in/b").unwrap();
-        store.add(&[(other.clone(), copied)]).unwrap();
-        store.add(&[(new.clone(), line("a", &new, "new"))]).unwrap();
+        store.add("b", &[(other.clone(), copied)]).unwrap();
+        store.add("a", &[(new.clone(), line("a", &new, "new"))]).unwrap();
         drop(store);
         let store = Store::open(folder.path()).unwrap();
         assert!(store.is_done(&new) && store.is_done(&other) && !store.is_done(&old));
@@ -454,14 +489,14 @@ mod tests {
     fn lines_that_are_no_answers_are_dropped_and_the_others_stay() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (job("a", "1", "x"), job("a", "2", "x"));
-        Store::open(folder.path()).unwrap().add(&[(one.clone(), line("a", &one, "first"))]).unwrap();
+        Store::open(folder.path()).unwrap().add("a", &[(one.clone(), line("a", &one, "first"))]).unwrap();
         let torn = line("a", &two, "second");
         let mut file = OpenOptions::new().append(true).open(folder.path().join(ANSWERS)).unwrap();
         file.write_all(b"{\"no\": \"answer\"}\n\0\0\0\n").unwrap();
         file.write_all(&torn[..torn.len() / 2]).unwrap();
         let mut store = Store::open(folder.path()).unwrap();
         assert!(store.is_done(&one) && !store.is_done(&two));
-        store.add(&[(two.clone(), torn)]).unwrap();
+        store.add("a", &[(two.clone(), torn)]).unwrap();
         store.mirror("a", &[two, one]).unwrap();
         assert_eq!(answers(folder.path()).lines().count(), 2);
         let own = std::fs::read_to_string(folder.path().join("videos/a.jsonl")).unwrap();

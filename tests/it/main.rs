@@ -6,6 +6,7 @@
 mod support;
 
 mod ask;
+mod batch;
 mod frames;
 mod hostile;
 mod model_command;

@@ -118,7 +118,7 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         output::note(context, &shown(&what));
     }
     // What is wrong with the folder is told before the model is loaded.
-    let store = if args.dry_run { None } else { Some(Store::open(&args.out)?) };
+    let store = if args.dry_run { None } else { Some(open(&args.out, &sources)?) };
     let brief = Brief {
         model: args.model.load()?,
         pipeline: args.pipeline.reading.pipeline.clone(),
@@ -143,9 +143,17 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         print(&counts, &args.out, elapsed_s);
     }
     if cancel.is_cancelled() {
-        return Err(Failure::new(Kind::Interrupted, "interrupted").hint("the same command goes on from here"));
+        // Which signal it was is known to who waits for this.
+        output::note(context, "longsight: stopped; the same command goes on from here");
+        return Err(Failure::new(Kind::Interrupted, "interrupted"));
     }
     verdict(&counts, &args.out)
+}
+
+fn open(out: &Path, sources: &[Source]) -> Result<Store> {
+    let store = Store::open(out)?;
+    store.check(sources)?;
+    Ok(store)
 }
 
 fn questions(path: &Path) -> Result<Questions> {
@@ -275,10 +283,12 @@ impl From<StoreError> for Failure {
             StoreError::Foreign { .. } => {
                 (Kind::Usage, "choose an empty folder, or one of an earlier batch, with --out")
             }
+            StoreError::Taken { .. } => (Kind::Usage, "give every input a folder of its own with --out"),
             StoreError::Held { .. } => (Kind::Busy, "wait until it has ended, or choose another folder with --out"),
             StoreError::Io { .. } if error.is_full() => {
                 (Kind::DoesNotFit, "make room and give the same command again: what is written is whole")
             }
+            StoreError::Watch(_) => (Kind::Internal, ""),
             StoreError::Io { .. } => (Kind::Internal, "check the folder given with --out"),
         };
         Self::new(kind, error).hint(hint)
