@@ -154,7 +154,7 @@ pub(super) fn work(
     let fingerprint = fingerprint(source)?;
     let tried = key::attempt(&fingerprint, &brief.options, brief.model.facts());
     let _ = attempt.set(tried);
-    if let (false, Some(record)) = (brief.retry_failed, held(store).failed(&source.place, &tried)) {
+    if let (false, Some(record)) = (brief.retry_failed, held(store).failures().of(&source.place, &tried)) {
         return Ok(Worked::FailedBefore { unreadable: record.is_unreadable() });
     }
     let Prepared { facts, jobs, video, .. } = prepare(source, fingerprint, brief, || desk.enter(Stage::Plan))?;
@@ -162,7 +162,7 @@ pub(super) fn work(
     let shared = lines.len();
     let open: Vec<&Job> = {
         let store = held(store);
-        let answered = |job: &Job| store.is_done(job) || lines.iter().any(|(known, _)| known == job);
+        let answered = |job: &Job| store.index().is_done(job) || lines.iter().any(|(known, _)| known == job);
         jobs.iter().filter(|job| !answered(job)).collect()
     };
     if !open.is_empty() {
@@ -204,7 +204,7 @@ fn show(event: &Event, desk: &Desk) {
 /// The answers that copies of the video have.
 fn recall(store: &Mutex<Store>, jobs: &[Job], source: &Source, facts: &VideoFacts) -> Vec<(Job, Vec<u8>)> {
     let store = held(store);
-    let missing = jobs.iter().filter(|job| !store.is_done(job));
+    let missing = jobs.iter().filter(|job| !store.index().is_done(job));
     missing.filter_map(|job| Some((job.clone(), store.recall(job, &source.place, &facts.path)?))).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::gather::Source;
 use super::item::{self, Brief, ItemError};
 use super::key;
-use super::store::{Peek, Store, StoreError};
+use super::store::{Failures, Index, Store, StoreError};
 use crate::run::Cancel;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,10 +52,10 @@ pub fn survey(
     cancel: &Cancel,
     sink: &mut dyn FnMut(Surveyed<'_>),
 ) -> Result<Survey, StoreError> {
-    let peek = Store::peek(out)?;
+    let (index, failures) = Store::peek(out)?;
     let mut survey = Survey { videos: sources.len() as u64, ..Survey::default() };
     for source in sources.iter().take_while(|_| !cancel.is_cancelled()) {
-        match survey.add(source, brief, &peek) {
+        match survey.add(source, brief, (&index, &failures)) {
             Ok(open) => sink(Surveyed::Open(source, open)),
             Err(error) => {
                 survey.failed += 1;
@@ -68,7 +68,12 @@ pub fn survey(
 
 impl Survey {
     /// Counts a video in; the number of its questions that the model will be asked.
-    fn add(&mut self, source: &Source, brief: &Brief, peek: &Peek) -> Result<usize, ItemError> {
+    fn add(
+        &mut self,
+        source: &Source,
+        brief: &Brief,
+        (index, failures): (&Index, &Failures),
+    ) -> Result<usize, ItemError> {
         let questions = brief.questions.of(source).len();
         self.questions += questions as u64;
         if questions == 0 {
@@ -76,13 +81,13 @@ impl Survey {
         }
         let fingerprint = item::fingerprint(source)?;
         let attempt = key::attempt(&fingerprint, &brief.options, brief.model.facts());
-        if !brief.retry_failed && peek.failed(&source.place, &attempt).is_some() {
+        if !brief.retry_failed && failures.of(&source.place, &attempt).is_some() {
             self.failed += 1;
             return Ok(0);
         }
         let prepared = item::prepare(source, fingerprint, brief, || ())?;
-        let answered = prepared.jobs.iter().filter(|job| peek.is_done(job)).count();
-        let shared = prepared.jobs.iter().filter(|job| !peek.is_done(job) && peek.is_known(job)).count();
+        let answered = prepared.jobs.iter().filter(|job| index.is_done(job)).count();
+        let shared = prepared.jobs.iter().filter(|job| !index.is_done(job) && index.known(job).is_some()).count();
         let open = questions - answered - shared;
         self.answered += answered as u64;
         self.shared += shared as u64;

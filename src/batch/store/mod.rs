@@ -8,20 +8,23 @@
 //! ```
 //! `answers.jsonl` alone decides what is done; everything else can be made from it.
 
+mod folder;
+mod known;
+
+pub use folder::Holder;
+pub(super) use folder::is_store;
+pub(super) use known::{Failures, Index};
+
 use super::gather::Source;
-use super::journal::{self, Extent, Journal, TEMPORARY};
-use super::key::{self, Job};
+use super::journal::{self, Extent, Journal};
+use super::key::Job;
 use super::place::ENDING;
-use super::report::{FailureRecord, JobFacts};
-use blake3::Hash;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use super::report::FailureRecord;
+use serde::Serialize;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
-const MARKER: &str = ".longsight-batch";
 const ANSWERS: &str = "answers.jsonl";
 const FAILED: &str = "failed.jsonl";
 const VIDEOS: &str = "videos";
@@ -75,63 +78,6 @@ impl StoreError {
     }
 }
 
-/// Who writes to an output folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// `longsight.batch-folder/1`
-    schema: String,
-    /// Process
-    pub pid: u32,
-    /// Machine
-    pub host: String,
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} on {}", self.pid, self.host)
-    }
-}
-
-/// What is answered, by slot and by key.
-#[derive(Debug, Default)]
-struct Index {
-    by_slot: HashMap<Hash, (Hash, Extent)>,
-    by_key: HashMap<Hash, Extent>,
-    /// The newest answer of every place
-    by_place: HashMap<String, Extent>,
-    lines: usize,
-}
-
-/// The part of a line that decides which answer it is.
-#[derive(Deserialize)]
-struct Line {
-    question: String,
-    job: JobFacts,
-}
-
-impl Index {
-    /// Takes note of a line; what is no answer is counted and nothing else.
-    fn read(&mut self, line: &[u8], extent: Extent) {
-        self.lines += 1;
-        let Ok(Line { question, job }) = serde_json::from_slice(line) else { return };
-        let Ok(key) = Hash::from_hex(&job.key) else { return };
-        self.insert(key::slot(&job.place, &question, &job.choices), key, &job.place, extent);
-    }
-
-    fn insert(&mut self, slot: Hash, key: Hash, place: &str, extent: Extent) {
-        self.by_slot.insert(slot, (key, extent));
-        self.by_key.insert(key, extent);
-        self.by_place.insert(place.to_owned(), extent);
-    }
-
-    /// The newest line of every slot, in the order of the file.
-    fn newest(&self) -> Vec<Extent> {
-        let mut extents: Vec<Extent> = self.by_slot.values().map(|&(_, extent)| extent).collect();
-        extents.sort_by_key(|extent| extent.at);
-        extents
-    }
-}
-
 /// The output folder of a batch, held by this process as long as this lives.
 #[derive(Debug)]
 pub struct Store {
@@ -139,14 +85,8 @@ pub struct Store {
     answers: Journal,
     index: Index,
     failed: Journal,
-    failures: BTreeMap<String, FailureRecord>,
-    stale_failures: bool,
+    failures: Failures,
     _lock: File,
-}
-
-/// Whether a folder is a batch's output.
-pub(super) fn is_store(folder: &Path) -> bool {
-    folder.join(MARKER).is_file()
 }
 
 impl Store {
@@ -160,9 +100,9 @@ impl Store {
             move |source| StoreError::Io { path, source }
         };
         std::fs::create_dir_all(folder).map_err(failed_at(folder))?;
-        check_own(folder)?;
-        let lock = take(folder)?;
-        remove_temporary(folder);
+        folder::check_own(folder)?;
+        let lock = folder::take(folder)?;
+        folder::remove_temporary(folder);
         let (answers_path, failed_path) = (folder.join(ANSWERS), folder.join(FAILED));
         let mut index = Index::default();
         let answers = Journal::open(answers_path.clone(), |line, extent| index.read(line, extent))
@@ -170,15 +110,7 @@ impl Store {
         let mut failures = Failures::default();
         let failed =
             Journal::open(failed_path.clone(), |line, _| failures.read(line)).map_err(failed_at(&failed_path))?;
-        let mut store = Self {
-            folder: folder.to_path_buf(),
-            answers,
-            index,
-            failed,
-            failures: failures.by_place,
-            stale_failures: failures.stale,
-            _lock: lock,
-        };
+        let mut store = Self { folder: folder.to_path_buf(), answers, index, failed, failures, _lock: lock };
         store.tidy()?;
         Ok(store)
     }
@@ -187,19 +119,19 @@ impl Store {
     ///
     /// # Errors
     /// When it belongs to something else or cannot be read.
-    pub(super) fn peek(folder: &Path) -> Result<Peek, StoreError> {
-        if !folder.is_dir() {
-            return Ok(Peek::default());
-        }
-        check_own(folder)?;
+    pub(super) fn peek(folder: &Path) -> Result<(Index, Failures), StoreError> {
         let (mut index, mut failures) = (Index::default(), Failures::default());
+        if !folder.is_dir() {
+            return Ok((index, failures));
+        }
+        folder::check_own(folder)?;
         let scan = |name: &str, each: &mut dyn FnMut(&[u8], Extent)| {
             let path = folder.join(name);
             journal::scan(&path, each).map_err(|source| StoreError::Io { path, source })
         };
         scan(ANSWERS, &mut |line, extent| index.read(line, extent))?;
         scan(FAILED, &mut |line, _| failures.read(line))?;
-        Ok(Peek { index, failures: failures.by_place })
+        Ok((index, failures))
     }
 
     /// Refuses videos where there are answers about others that are still there: another input than the folder's.
@@ -220,25 +152,24 @@ impl Store {
 
     /// The video that the answers at `place` are about.
     fn owner(&self, place: &str) -> Option<PathBuf> {
-        let line = self.answers.read(*self.index.by_place.get(place)?).ok()?;
+        let line = self.answers.read(self.index.at(place)?).ok()?;
         let record: serde_json::Value = serde_json::from_slice(&line).ok()?;
         Some(PathBuf::from(record.pointer("/video/path")?.as_str()?))
     }
 
-    /// Whether a job has its answer.
-    #[must_use]
-    pub fn is_done(&self, job: &Job) -> bool {
-        self.index.by_slot.get(&job.slot).is_some_and(|(key, _)| *key == job.key)
+    /// What is answered.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
     }
 
-    /// How the same attempt on the video at `place` failed before.
-    pub(super) fn failed(&self, place: &str, attempt: &Hash) -> Option<&FailureRecord> {
-        failed(&self.failures, place, attempt)
+    /// What failed.
+    pub(super) fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// The answer to the same job about a copy of the video, as a line for this one.
     pub(super) fn recall(&self, job: &Job, place: &str, path: &str) -> Option<Vec<u8>> {
-        let line = self.answers.read(*self.index.by_key.get(&job.key)?).ok()?;
+        let line = self.answers.read(self.index.known(job)?).ok()?;
         let mut record: serde_json::Value = serde_json::from_slice(&line).ok()?;
         *record.pointer_mut("/video/path")? = path.into();
         *record.pointer_mut("/job/place")? = place.into();
@@ -269,8 +200,8 @@ impl Store {
     /// When it cannot be written.
     pub(super) fn mirror(&self, place: &str, jobs: &[Job]) -> Result<(), StoreError> {
         let mut lines = Vec::new();
-        for (_, extent) in jobs.iter().filter_map(|job| self.index.by_slot.get(&job.slot)) {
-            lines.extend(self.answers.read(*extent).map_err(|source| self.io(ANSWERS, source))?);
+        for extent in jobs.iter().filter_map(|job| self.index.current(job)) {
+            lines.extend(self.answers.read(extent).map_err(|source| self.io(ANSWERS, source))?);
         }
         let relative = format!("{VIDEOS}/{place}{ENDING}");
         let failed = |source| self.io(&relative, source);
@@ -304,13 +235,13 @@ impl Store {
         if let Some(line) = line_of(&record) {
             self.failed.append(&line).map_err(|source| self.io(FAILED, source))?;
         }
-        self.stale_failures |= self.failures.insert(record.place.clone(), record).is_some();
+        self.failures.insert(record);
         Ok(())
     }
 
     /// The video at `place` no longer fails.
     pub(super) fn forgive(&mut self, place: &str) {
-        self.stale_failures |= self.failures.remove(place).is_some();
+        self.failures.remove(place);
     }
 
     /// Leaves one line for each answer and each failure: what was answered anew or no longer fails goes.
@@ -326,60 +257,15 @@ impl Store {
             journal::scan(&path, |line, extent| index.read(line, extent)).map_err(|source| self.io(ANSWERS, source))?;
             self.index = index;
         }
-        if self.stale_failures {
-            let lines: Vec<u8> = self.failures.values().filter_map(line_of).flatten().collect();
-            self.failed.rewrite(&lines).map_err(|source| self.io(FAILED, source))?;
-            self.stale_failures = false;
+        if self.failures.stale {
+            self.failed.rewrite(&self.failures.lines()).map_err(|source| self.io(FAILED, source))?;
+            self.failures.stale = false;
         }
         Ok(())
     }
 
     fn io(&self, name: &str, source: io::Error) -> StoreError {
         StoreError::Io { path: self.folder.join(name), source }
-    }
-}
-
-/// A look at an output folder.
-#[derive(Debug, Default)]
-pub(super) struct Peek {
-    index: Index,
-    failures: BTreeMap<String, FailureRecord>,
-}
-
-impl Peek {
-    /// As [`Store::is_done`].
-    pub(super) fn is_done(&self, job: &Job) -> bool {
-        self.index.by_slot.get(&job.slot).is_some_and(|(key, _)| *key == job.key)
-    }
-
-    /// Whether another file's answer will be taken over.
-    pub(super) fn is_known(&self, job: &Job) -> bool {
-        self.index.by_key.contains_key(&job.key)
-    }
-
-    /// As [`Store::failed`].
-    pub(super) fn failed(&self, place: &str, attempt: &Hash) -> Option<&FailureRecord> {
-        failed(&self.failures, place, attempt)
-    }
-}
-
-fn failed<'a>(failures: &'a BTreeMap<String, FailureRecord>, place: &str, attempt: &Hash) -> Option<&'a FailureRecord> {
-    failures.get(place).filter(|record| record.attempt.as_deref() == Some(attempt.to_hex().as_str()))
-}
-
-/// The failures of a journal: the last one of each place counts.
-#[derive(Default)]
-struct Failures {
-    by_place: BTreeMap<String, FailureRecord>,
-    stale: bool,
-}
-
-impl Failures {
-    fn read(&mut self, line: &[u8]) {
-        match serde_json::from_slice::<FailureRecord>(line) {
-            Ok(record) => self.stale |= self.by_place.insert(record.place.clone(), record).is_some(),
-            Err(_) => self.stale = true,
-        }
     }
 }
 
@@ -390,58 +276,14 @@ pub(super) fn line_of<T: Serialize>(value: &T) -> Option<Vec<u8>> {
     Some(line)
 }
 
-/// Refuses a folder that holds something and is not marked as a batch's.
-fn check_own(folder: &Path) -> Result<(), StoreError> {
-    let io = |source| StoreError::Io { path: folder.to_path_buf(), source };
-    let empty = std::fs::read_dir(folder).map_err(io)?.next().is_none();
-    if empty || is_store(folder) { Ok(()) } else { Err(StoreError::Foreign { folder: folder.to_path_buf() }) }
-}
-
-/// Locks the marker and says in it who did. The lock goes with the process, however that ends.
-fn take(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join(MARKER);
-    let io = |source| StoreError::Io { path: path.clone(), source };
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
-    let mut file = options.open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let read = file.read_to_string(&mut text);
-            let holder = read.ok().and_then(|_| serde_json::from_str(&text).ok());
-            return Err(StoreError::Held { folder: folder.to_path_buf(), holder });
-        }
-        Err(TryLockError::Error(source)) => return Err(io(source)),
-    }
-    let holder = Holder {
-        schema: "longsight.batch-folder/1".to_owned(),
-        pid: std::process::id(),
-        host: sysinfo::System::host_name().unwrap_or_else(|_| "this machine".to_owned()),
-    };
-    file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
-    file.write_all(&line_of(&holder).unwrap_or_default()).map_err(io)?;
-    Ok(file)
-}
-
-/// Deletes what a killed run was about to rename, here and below.
-fn remove_temporary(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_file() && entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            // One that stays is in nobody's way.
-            let _ = std::fs::remove_file(entry.path());
-        } else if kind.is_dir() {
-            remove_temporary(&entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::{journal::TEMPORARY, key};
     use super::*;
     use crate::run::Question;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     fn job(place: &str, question: &str, content: &str) -> Job {
         let key = blake3::hash(format!("{question} {content}").as_bytes());
@@ -466,23 +308,17 @@ mod tests {
         let (old, new, other) = (job("a", "q", "1"), job("a", "q", "2"), job("b", "q", "1"));
         let mut store = Store::open(folder.path()).unwrap();
         store.add("a", &[(old.clone(), line("a", &old, "old"))]).unwrap();
-        assert!(store.is_done(&old) && !store.is_done(&new) && !store.is_done(&other));
+        assert!(store.index.is_done(&old) && !store.index.is_done(&new) && !store.index.is_done(&other));
         let copied = store.recall(&other, "b", "in/b").unwrap();
         store.add("b", &[(other.clone(), copied)]).unwrap();
         store.add("a", &[(new.clone(), line("a", &new, "new"))]).unwrap();
         drop(store);
         let store = Store::open(folder.path()).unwrap();
-        assert!(store.is_done(&new) && store.is_done(&other) && !store.is_done(&old));
+        assert!(store.index.is_done(&new) && store.index.is_done(&other) && !store.index.is_done(&old));
         let text = answers(folder.path());
         assert_eq!(text.lines().count(), 2);
         assert!(text.contains("in/b") && text.contains("new"), "{text}");
-        assert_eq!(store.peeked().len(), 2);
-    }
-
-    impl Store {
-        fn peeked(&self) -> Vec<Extent> {
-            Self::peek(&self.folder).unwrap().index.newest()
-        }
+        assert_eq!(Store::peek(folder.path()).unwrap().0.newest().len(), 2);
     }
 
     #[test]
@@ -495,7 +331,7 @@ mod tests {
         file.write_all(b"{\"no\": \"answer\"}\n\0\0\0\n").unwrap();
         file.write_all(&torn[..torn.len() / 2]).unwrap();
         let mut store = Store::open(folder.path()).unwrap();
-        assert!(store.is_done(&one) && !store.is_done(&two));
+        assert!(store.index.is_done(&one) && !store.index.is_done(&two));
         store.add("a", &[(two.clone(), torn)]).unwrap();
         store.mirror("a", &[two, one]).unwrap();
         assert_eq!(answers(folder.path()).lines().count(), 2);
@@ -540,7 +376,7 @@ mod tests {
             video: place.into(),
             place: place.into(),
             attempt: Some(attempt.to_hex().to_string()),
-            stage: super::super::Stage::Open,
+            stage: crate::batch::Stage::Open,
             code: "input".into(),
             message: String::new(),
             hint: String::new(),
@@ -554,8 +390,8 @@ mod tests {
         }
         drop(store);
         let mut store = Store::open(folder.path()).unwrap();
-        assert!(store.failed("a", &attempt).is_some() && store.failed("c", &attempt).is_none());
-        assert!(store.failed("a", &blake3::hash(b"y")).is_none(), "another attempt");
+        assert!(store.failures.of("a", &attempt).is_some() && store.failures.of("c", &attempt).is_none());
+        assert!(store.failures.of("a", &blake3::hash(b"y")).is_none(), "another attempt");
         store.forgive("a");
         store.tidy().unwrap();
         let left = std::fs::read_to_string(folder.path().join(FAILED)).unwrap();
