@@ -166,27 +166,35 @@ pub(super) fn work(
         jobs.iter().filter(|job| !answered(job)).collect()
     };
     if !open.is_empty() {
-        desk.allow(brief.limit(facts.duration_s, open.len()));
-        desk.enter(Stage::Look);
-        let questions: Vec<run::Question> = open.iter().map(|job| job.question.clone()).collect();
-        let asked = run::Job {
-            facts: &facts,
-            questions: &questions,
-            pipeline: &brief.pipeline,
-            options: &brief.options,
-            blind: false,
-        };
-        let answers = run::ask(&brief.model, video, &asked, desk.cancel(), &mut |event| show(&event, desk))?;
+        lines.extend(answer(source, brief, desk, &facts, video, &open)?);
         if Stamp::of(&source.path) != before {
             return Err(ItemError::Changed { path: source.path.clone() });
         }
-        lines.extend(open.into_iter().zip(answers).filter_map(|(job, answer)| {
-            let (key, place) = (job.key.to_hex().to_string(), source.place.clone());
-            let record = Record { answer, job: JobFacts { key, place, choices: job.question.choices.clone() } };
-            Some((job.clone(), line_of(&record)?))
-        }));
     }
     Ok(Worked::Answered { jobs, lines, shared })
+}
+
+/// Asks the model, and gives a line for each job.
+fn answer(
+    source: &Source,
+    brief: &Brief,
+    desk: &Desk,
+    facts: &VideoFacts,
+    video: Video,
+    open: &[&Job],
+) -> Result<Vec<(Job, Vec<u8>)>, ItemError> {
+    desk.allow(brief.limit(facts.duration_s, open.len()));
+    desk.enter(Stage::Look);
+    let questions: Vec<run::Question> = open.iter().map(|job| job.question.clone()).collect();
+    let (pipeline, options) = (brief.pipeline.as_str(), &brief.options);
+    let asked = run::Job { facts, questions: &questions, pipeline, options, blind: false };
+    let answers = run::ask(&brief.model, video, &asked, desk.cancel(), &mut |event| show(&event, desk))?;
+    let line = |(job, answer): (&&Job, _)| {
+        let (key, place) = (job.key.to_hex().to_string(), source.place.clone());
+        let record = Record { answer, job: JobFacts { key, place, choices: job.question.choices.clone() } };
+        Some(((*job).clone(), line_of(&record)?))
+    };
+    Ok(open.iter().zip(answers).filter_map(line).collect())
 }
 
 /// Passes on what a run reports. The first question comes when the video has been looked at: from there on the language

@@ -366,16 +366,22 @@ fn wrong_arguments_are_told_before_anything_is_written() {
     assert_eq!(crate::support::files(&batch.out()).len(), 1);
 }
 
+/// Waits for something that a process does while it runs.
+fn until(child: &mut Child, mut happened: impl FnMut() -> bool) {
+    while !happened() {
+        assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A batch that waits for a file to settle, longer than any test takes.
 fn waiting(batch: &Batch) -> Child {
     batch.clip("fresh.mp4", 50);
     let fresh = std::fs::File::options().write(true).open(batch.videos().join("fresh.mp4")).unwrap();
     fresh.set_modified(SystemTime::now()).unwrap();
-    let child = batch.start(&["--settle", "3600"]);
+    let mut child = batch.start(&["--settle", "3600"]);
     let marker = batch.out().join(".longsight-batch");
-    while std::fs::read_to_string(&marker).map_or(true, |text| !text.contains("pid")) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until(&mut child, || std::fs::read_to_string(&marker).is_ok_and(|text| text.contains("pid")));
     child
 }
 
@@ -397,9 +403,7 @@ fn a_batch_that_is_asked_to_stop_does_so_and_goes_on_next_time() {
         let batch = Batch::of(&["a.mp4"], TWO);
         let mut child = waiting(&batch);
         // Until the model is loaded and the first video is done.
-        while !batch.out().join("videos/a.mp4.jsonl").exists() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until(&mut child, || batch.out().join("videos/a.mp4.jsonl").exists());
         // SAFETY: a signal to a child that has not been waited for.
         assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, signal) }, 0);
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -425,7 +429,7 @@ fn a_file_that_grows_is_left_for_later() {
         age(&growing);
     });
     std::thread::sleep(Duration::from_millis(100));
-    let summary = batch.ends(0, &["--settle", "1"]);
+    let summary = batch.ends(0, &["--settle", "3"]);
     drop(stop);
     writer.join().unwrap();
     assert_eq!((&summary["done"], &summary["skipped"], &summary["failed"]), (&1.into(), &1.into(), &0.into()));
