@@ -262,9 +262,9 @@ mod tests {
 
     #[test]
     fn the_model_is_silent_while_it_runs_a_prompt() {
-        let (_, ended) = watched(Watch { stall: SOON, ..PATIENT }, |desk| {
+        let (_, ended) = watched(Watch { stall: SOON * 10, ..PATIENT }, |desk| {
             desk.enter(Stage::Answer);
-            std::thread::sleep(SOON * 3);
+            std::thread::sleep(SOON * 13);
         });
         assert_eq!(ended, Ended::Done(()));
     }
@@ -280,8 +280,8 @@ mod tests {
             INSIDE.fetch_sub(1, Ordering::SeqCst);
         };
         // All together they take longer than each may.
-        let watch = Watch { limit: SOON * 20, ..PATIENT };
-        let all = (0..30).map(|_| attend(work, watch, Arc::clone(&turns), Cancel::default()));
+        let watch = Watch { limit: SOON * 30, ..PATIENT };
+        let all = (0..40).map(|_| attend(work, watch, Arc::clone(&turns), Cancel::default()));
         block_on(async {
             let mut set = tokio::task::JoinSet::new();
             all.for_each(|item| drop(set.spawn(item)));

@@ -153,6 +153,7 @@ pub(super) fn work(
     let before = Stamp::of(&source.path);
     let fingerprint = fingerprint(source)?;
     let tried = key::attempt(&fingerprint, &brief.options, brief.model.facts());
+    // It is set here alone, once.
     let _ = attempt.set(tried);
     if let (false, Some(record)) = (brief.retry_failed, held(store).failures().of(&source.place, &tried)) {
         return Ok(Worked::FailedBefore { unreadable: record.is_unreadable() });
