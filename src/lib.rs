@@ -3,6 +3,8 @@
 //! The modules stand in the order in which the data flows; each takes what the ones above it give.
 //! ARCHITECTURE.md has one section for each.
 
+// a folder of videos + questions -> one answer a line, resumable
+pub mod batch;
 // the protocols of `longsight bench`
 pub mod bench;
 // the command line; the only module that prints, reads the environment or exits

@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::recipe::{self, Budget, Options, PrefillMode};
 use crate::render::{self, Format};
 use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, RunError};
+use clap::ValueEnum;
 use longsight_models::{LoadOptions, Span};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -116,6 +117,13 @@ impl ModelArgs {
         Model::untuned(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
     }
 
+    /// The flags as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        let (device, dtype) = (name(self.device.to_possible_value()), name(self.dtype.to_possible_value()));
+        [flag("model", Some(&self.model)), flag("device", device), flag("dtype", dtype)].into_iter().flatten().collect()
+    }
+
     fn refused(&self, error: LoadError) -> Failure {
         let hint = match error {
             LoadError::Patterns(_) => format!("`longsight tune --model {}` writes it anew", self.model),
@@ -202,6 +210,22 @@ impl PipelineArgs {
         flags.budget.seconds = self.budget;
         Ok(self.reading.options()?.overridden_by(&flags))
     }
+
+    /// The flags as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let mut flags = self.reading.flags();
+        flags.extend(flag("memory", self.memory));
+        flags.extend(flag("budget", self.budget));
+        flags.extend(flag("max-new-tokens", self.max_new_tokens));
+        flags.extend(flag("temperature", self.temperature));
+        flags.extend(flag("seed", self.seed));
+        flags
+    }
+}
+
+/// `--name=value`, if there is a value.
+fn flag(name: &str, value: Option<impl std::fmt::Display>) -> Option<String> {
+    value.map(|value| format!("--{name}={value}"))
 }
 
 impl ReadingArgs {
@@ -224,6 +248,26 @@ impl ReadingArgs {
         flags.prefill.mode = self.prefill;
         flags.evidence.check = self.no_check.then_some(false);
         Ok(file.overridden_by(&flags))
+    }
+
+    /// The flags as they would be written.
+    fn flags(&self) -> Vec<String> {
+        let prefill = self.prefill.and_then(|mode| mode.to_possible_value());
+        let flags = [
+            flag("pipeline", Some(&self.pipeline)),
+            flag("from", self.from),
+            flag("to", self.to),
+            flag("fps", self.fps),
+            flag("max-frames", self.max_frames),
+            flag("max-tokens", self.max_tokens),
+            flag("sample", self.sample.as_ref()),
+            flag("sample-keep", self.sample_keep),
+            flag("compress", self.compress.as_ref()),
+            flag("keep", self.keep),
+            self.no_check.then(|| "--no-check".to_owned()),
+            flag("prefill", prefill.as_ref().map(clap::builder::PossibleValue::get_name)),
+        ];
+        flags.into_iter().flatten().collect()
     }
 }
 

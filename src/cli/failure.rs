@@ -9,6 +9,8 @@ pub enum Kind {
     Internal,
     /// Arguments that cannot be used together or understood
     Usage,
+    /// Another process is at work on the same output
+    Busy,
     /// The input is missing, unreadable or not a video
     Input,
     /// A batch finished and some of its items failed
@@ -33,7 +35,7 @@ impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Internal => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::Busy => 2,
             Self::Input => 3,
             Self::Partial => 4,
             Self::Model => 5,
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::Internal => "internal",
             Self::Usage => "usage",
+            Self::Busy => "busy",
             Self::Input => "input",
             Self::Partial => "partial",
             Self::Model => "model",
@@ -65,7 +68,7 @@ impl Kind {
     /// Whether the same command may succeed later without a change.
     #[must_use]
     pub fn retryable(self) -> bool {
-        matches!(self, Self::TimedOut | Self::Interrupted | Self::Terminated)
+        matches!(self, Self::Busy | Self::TimedOut | Self::Interrupted | Self::Terminated)
     }
 }
 

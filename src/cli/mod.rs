@@ -4,6 +4,7 @@
 //! environment or decides the exit code.
 
 mod ask;
+mod batch;
 mod bench;
 mod cache;
 mod completions;
@@ -70,6 +71,8 @@ enum Command {
     Plan(plan::Args),
     /// Find where a described moment happens, in videos and folders of them
     Find(find::Args),
+    /// Ask questions about every video of a folder; what was interrupted goes on where it stopped
+    Batch(batch::Args),
     /// List the shots of a video
     Scenes(scenes::Args),
     /// Show the frames that a run would look at, with their exact times
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Ask(args) => ask::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),
         Command::Find(args) => find::run(&args, &context),
+        Command::Batch(args) => batch::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),
         Command::Index(args) => index::run(&args, &context),

@@ -7,6 +7,10 @@ use schemars::{Schema, schema_for};
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("answer", schema_for!(crate::run::Answer)),
+        ("batch", schema_for!(super::batch::Summary<'static>)),
+        ("batch_answer", schema_for!(crate::batch::Record)),
+        ("batch_failure", schema_for!(crate::batch::FailureRecord)),
+        ("batch_plan", schema_for!(super::batch::Planned<'static>)),
         ("doctor", schema_for!(super::doctor::Report)),
         ("error", schema_for!(super::output::ErrorObject)),
         ("frames", schema_for!(super::frames::Listing)),

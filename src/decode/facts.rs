@@ -37,15 +37,21 @@ impl VideoFacts {
     /// # Errors
     /// When the file can no longer be read.
     pub fn new(video: &Video, name: &Path) -> io::Result<Self> {
+        Ok(Self::known(video, name, fingerprint(video.path())?))
+    }
+
+    /// The same where the content's [`fingerprint`] is known already.
+    #[must_use]
+    pub fn known(video: &Video, name: &Path, fingerprint: String) -> Self {
         let info = video.info();
-        Ok(Self {
+        Self {
             path: name.to_string_lossy().into_owned(),
-            fingerprint: fingerprint(video.path())?,
+            fingerprint,
             duration_s: info.duration_s,
             width: info.width,
             height: info.height,
             vfr: info.vfr,
-        })
+        }
     }
 }
 

@@ -39,6 +39,6 @@ pub use planes::rows;
 pub use reader::{Decoded, Reader};
 pub use report::DecodeReport;
 pub use sampling::Sampling;
-pub use source::{Spooled, spool};
+pub use source::{Spooled, check, spool};
 pub use stream::{FRAMES_IN_FLIGHT, FrameFacts, FrameStream, Request, held_bytes, list, stream, stream_opened};
 pub use stretch::{Ahead, Gate, Joint, Open, Step, Stretch};

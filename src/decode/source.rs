@@ -17,7 +17,10 @@ pub(super) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,m
 const PROBE_BYTES: u64 = 1 << 20;
 
 /// Checks that `path` names a regular file with content.
-pub(super) fn check(path: &Path) -> Result<(), DecodeError> {
+///
+/// # Errors
+/// When it does not, or may not be read.
+pub fn check(path: &Path) -> Result<(), DecodeError> {
     let owned = || path.to_path_buf();
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,

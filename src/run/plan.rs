@@ -268,6 +268,14 @@ impl Plan {
         )
     }
 
+    /// Refuses settings that no video can make sense of.
+    ///
+    /// # Errors
+    /// At the first of them.
+    pub fn check(options: &Options) -> Result<(), PlanError> {
+        check(options)
+    }
+
     /// What decoding is asked for.
     #[must_use]
     pub fn sampling(&self) -> Sampling {

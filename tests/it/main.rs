@@ -6,6 +6,7 @@
 mod support;
 
 mod ask;
+mod batch;
 mod evidence;
 mod frames;
 mod handover;

@@ -54,6 +54,29 @@ fn what_is_printed_keeps_to_its_schema() {
 }
 
 #[test]
+fn a_batch_keeps_to_its_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let videos = folder.path().join("videos");
+    std::fs::create_dir(&videos).unwrap();
+    if !Clip::steady(60).write(&videos.join("clip.mp4")) {
+        return;
+    }
+    std::fs::write(videos.join("empty.mp4"), "").unwrap();
+    let (questions, out) = (folder.path().join("questions"), folder.path().join("out"));
+    std::fs::write(&questions, "What is shown?").unwrap();
+    let [videos, questions, out] = [&videos, &questions, &out].map(|path| path.to_str().unwrap());
+    let batch = ["batch", videos, "--questions", questions, "--out", out, "--settle", "0", "--json"];
+    check("batch_plan", &[&batch[..], &["--dry-run"]].concat());
+    let outcome = longsight(&batch);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    keeps_to("batch", outcome.stdout.trim());
+    for (file, schemas) in [("answers.jsonl", &["batch_answer", "answer"][..]), ("failed.jsonl", &["batch_failure"])] {
+        let text = std::fs::read_to_string(Path::new(out).join(file)).unwrap();
+        schemas.iter().for_each(|schema| keeps_to(schema, text.lines().next().unwrap()));
+    }
+}
+
+#[test]
 fn errors_keep_to_their_schema_on_stderr() {
     let outcome = longsight(&["ask", "no-such-file.mp4", "What?", "--json"]);
     assert_eq!(outcome.code, Some(3));
