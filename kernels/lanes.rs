@@ -4,6 +4,8 @@
 //! becomes that level's instructions.
 
 #[cfg(target_arch = "x86_64")]
+use crate::tiles::{self, Tiles};
+#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 /// Lanes of a [`Lanes::V`].
@@ -27,6 +29,16 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     const STEP: usize;
     /// Vectors of sums that fit the registers beside six rows
     const WIDE: usize;
+    /// Rows, columns and steps that products take in multiples: operands are filled up to them, with zeros along the steps
+    const WHOLE: (usize, usize, usize) = (1, LANES, 1);
+    /// 2^x for |x| <= 1/2, the highest power first: `ln(2)^k / k!`, within 2 units in the last place of f32
+    const EXP2: &'static [f32] =
+        &[1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
+    /// What a thread holds while it makes products
+    type Ready;
+
+    /// To be held on a thread while it makes products, one at a time.
+    unsafe fn ready() -> Self::Ready;
 
     fn elem(x: f32) -> Self::Elem;
     unsafe fn splat(x: f32) -> Self::V;
@@ -47,6 +59,19 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V;
     /// Sixteen weights as elements of a row
     unsafe fn store_elems(to: *mut Self::Elem, v: Self::V);
+
+    /// [`crate::product::product`] on this level
+    #[inline(always)]
+    unsafe fn product<const ADD: bool>(
+        _ready: &Self::Ready,
+        size: (usize, usize, usize),
+        a: (*const Self::Elem, usize),
+        b: (*const Self::Elem, usize),
+        c: (*mut f32, usize),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { crate::product::blocks::<Self, ADD>(size, a, b, c) }
+    }
 
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
@@ -71,18 +96,15 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
         all.iter().copied().fold(f32::NEG_INFINITY, f32::max)
     }
 
-    /// 2^x for x <= 0, within 2 units in the last place: `2^n 2^r` with `|r| <= 1/2`, and `2^r` by its Taylor polynomial.
+    /// 2^x for x <= 0: `2^n 2^r` with `|r| <= 1/2`, and `2^r` by the polynomial [`Self::EXP2`].
     #[inline(always)]
     unsafe fn exp2(x: Self::V) -> Self::V {
-        /// `ln(2)^k / k!`
-        const TERMS: [f32; 7] =
-            [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
         // SAFETY: the caller's.
         unsafe {
             let n = Self::round(Self::max(x, Self::splat(-200.0)));
             let r = Self::fma(n, Self::splat(-1.0), Self::max(x, Self::splat(-200.0)));
-            let mut p = Self::splat(TERMS[0]);
-            for term in &TERMS[1..] {
+            let mut p = Self::splat(Self::EXP2[0]);
+            for term in &Self::EXP2[1..] {
                 p = Self::fma(p, r, Self::splat(*term));
             }
             Self::scale(p, n)
@@ -106,9 +128,12 @@ unsafe impl Lanes for Portable {
     type V = [f32; LANES];
     type Row = f32;
     type Cols = [f32; LANES];
+    type Ready = ();
     const STEP: usize = 1;
     const WIDE: usize = 1;
 
+    #[inline(always)]
+    unsafe fn ready() {}
     #[inline(always)]
     fn elem(x: f32) -> f32 {
         x
@@ -197,9 +222,12 @@ unsafe impl Lanes for Avx2 {
     type V = [__m256; 2];
     type Row = __m256;
     type Cols = [__m256; 2];
+    type Ready = ();
     const STEP: usize = 1;
     const WIDE: usize = 1;
 
+    #[inline(always)]
+    unsafe fn ready() {}
     #[inline(always)]
     fn elem(x: f32) -> f32 {
         x
@@ -282,7 +310,7 @@ unsafe impl Lanes for Avx2 {
     }
 }
 
-/// The methods that both AVX-512 levels share.
+/// What all AVX-512 levels share.
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx512_sums {
     () => {
@@ -358,8 +386,12 @@ unsafe impl Lanes for Avx512 {
     type Elem = f32;
     type Row = __m512;
     type Cols = __m512;
+    type Ready = ();
     const STEP: usize = 1;
     avx512_sums!();
+
+    #[inline(always)]
+    unsafe fn ready() {}
 
     #[inline(always)]
     fn elem(x: f32) -> f32 {
@@ -387,6 +419,49 @@ unsafe impl Lanes for Avx512 {
     }
 }
 
+/// What the levels that multiply pairs of bf16 share.
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx512_pairs {
+    () => {
+        type Elem = u16;
+        type Row = __m512i;
+        type Cols = __m512i;
+        const STEP: usize = 2;
+        avx512_sums!();
+
+        #[inline(always)]
+        fn elem(x: f32) -> u16 {
+            half::bf16::from_f32(x).to_bits()
+        }
+        #[inline(always)]
+        unsafe fn row(from: *const u16) -> Self::Row {
+            // SAFETY: the trait's.
+            unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+        }
+        #[inline(always)]
+        unsafe fn cols(from: *const u16) -> Self::Cols {
+            // SAFETY: the trait's.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
+            // SAFETY: the trait's; a register of bf16 pairs and one of 32-bit integers are the same bits.
+            unsafe {
+                _mm512_dpbf16_ps(
+                    sum,
+                    std::mem::transmute::<__m512i, __m512bh>(row),
+                    std::mem::transmute::<__m512i, __m512bh>(cols),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_elems(to: *mut u16, v: Self::V) {
+            // SAFETY: the trait's; 256 bits hold sixteen bf16.
+            unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+        }
+    };
+}
+
 /// Pairs of bf16 against pairs of bf16, summed in f32.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
@@ -395,40 +470,39 @@ pub(crate) struct Avx512Bf16;
 #[cfg(target_arch = "x86_64")]
 // SAFETY: reads and writes what the trait says; AVX-512F and AVX512-BF16 are the caller's to have.
 unsafe impl Lanes for Avx512Bf16 {
-    type Elem = u16;
-    type Row = __m512i;
-    type Cols = __m512i;
-    const STEP: usize = 2;
-    avx512_sums!();
+    type Ready = ();
+    avx512_pairs!();
 
     #[inline(always)]
-    fn elem(x: f32) -> u16 {
-        half::bf16::from_f32(x).to_bits()
+    unsafe fn ready() {}
+}
+
+/// The same with products by tiles.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Amx;
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: reads and writes what the trait says; AVX-512F, AVX512-BF16 and AMX are the caller's to have.
+unsafe impl Lanes for Amx {
+    type Ready = Tiles;
+    const WHOLE: (usize, usize, usize) = (tiles::BLOCK, tiles::BLOCK, tiles::STEPS);
+    avx512_pairs!();
+
+    #[inline(always)]
+    unsafe fn ready() -> Tiles {
+        // SAFETY: the caller's.
+        unsafe { Tiles::configure() }
     }
     #[inline(always)]
-    unsafe fn row(from: *const u16) -> Self::Row {
-        // SAFETY: the trait's.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn cols(from: *const u16) -> Self::Cols {
-        // SAFETY: the trait's.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
-        // SAFETY: the trait's; a register of bf16 pairs and one of 32-bit integers are the same bits.
-        unsafe {
-            _mm512_dpbf16_ps(
-                sum,
-                std::mem::transmute::<__m512i, __m512bh>(row),
-                std::mem::transmute::<__m512i, __m512bh>(cols),
-            )
-        }
-    }
-    #[inline(always)]
-    unsafe fn store_elems(to: *mut u16, v: Self::V) {
-        // SAFETY: the trait's; 256 bits hold sixteen bf16.
-        unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+    unsafe fn product<const ADD: bool>(
+        ready: &Tiles,
+        size: (usize, usize, usize),
+        a: (*const u16, usize),
+        b: (*const u16, usize),
+        c: (*mut f32, usize),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { tiles::product::<ADD>(ready, size, a, b, c) }
     }
 }

@@ -6,8 +6,9 @@
 //! second copy of the cache.
 
 use super::{Positions, Strided};
+use crate::aligned::Aligned;
 use crate::element::Element;
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 use rayon::prelude::*;
 
 /// Keys that the tile loop takes at once: scores of 96 x 128 f32 stay in the second-level cache.
@@ -17,8 +18,8 @@ pub(super) const PANEL: usize = 64;
 
 /// One set of keys and values of one key head.
 pub(super) struct Packed<E> {
-    keys: Vec<E>,
-    values: Vec<E>,
+    keys: Aligned<E>,
+    values: Aligned<E>,
     pub(super) width: Width,
 }
 
@@ -33,7 +34,8 @@ pub(super) struct Width {
 
 impl Width {
     pub(super) fn of<L: Lanes>(dim: usize) -> Self {
-        Self { steps: dim.div_ceil(L::STEP), cols: dim.next_multiple_of(LANES) }
+        let (_, cols, steps) = L::WHOLE;
+        Self { steps: dim.div_ceil(L::STEP).next_multiple_of(steps), cols: dim.next_multiple_of(cols) }
     }
 }
 
@@ -50,7 +52,7 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
         let tiles = positions.len().div_ceil(KEYS);
         let (key_tile, value_tile) = (width.steps * L::STEP * KEYS, width.cols * KEYS);
         let mut packed =
-            Self { keys: vec![E::default(); tiles * key_tile], values: vec![E::default(); tiles * value_tile], width };
+            Self { keys: Aligned::new(tiles * key_tile), values: Aligned::new(tiles * value_tile), width };
         if key_tile == 0 {
             return packed;
         }

@@ -1,9 +1,10 @@
 //! Blocks of rows against panels of 64 columns, a stretch of the inner dimension at a time.
 
 use super::{Packed, Panels};
+use crate::aligned::Aligned;
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::{Avx2, Avx512, Avx512Bf16};
+use crate::lanes::{Amx, Avx2, Avx512, Avx512Bf16};
 use crate::lanes::{Lanes, Portable};
 use crate::level::Level;
 use crate::product::product;
@@ -21,14 +22,21 @@ pub(super) fn pack<T: Element>(level: Level, weights: &[T], output: usize, input
         Level::Portable | Level::Avx2 | Level::Avx512 => Panels::F32(panels::<Portable, T>(weights, output, input)),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512Bf16 => Panels::Bf16(panels::<Avx512Bf16, T>(weights, output, input)),
+        #[cfg(target_arch = "x86_64")]
+        Level::Amx => Panels::Bf16(panels::<Amx, T>(weights, output, input)),
         #[cfg(not(target_arch = "x86_64"))]
-        Level::Avx512Bf16 => Panels::F32(panels::<Portable, T>(weights, output, input)),
+        Level::Avx512Bf16 | Level::Amx => Panels::F32(panels::<Portable, T>(weights, output, input)),
     }
 }
 
-fn panels<L: Lanes, T: Element>(weights: &[T], output: usize, input: usize) -> Vec<L::Elem> {
-    let len = input.div_ceil(L::STEP) * L::STEP * PANEL;
-    let mut panels = vec![L::Elem::default(); output.div_ceil(PANEL) * len];
+/// Steps of the inner dimension, filled up to what the level takes at once.
+fn steps<L: Lanes>(input: usize) -> usize {
+    input.div_ceil(L::STEP).next_multiple_of(L::WHOLE.2)
+}
+
+fn panels<L: Lanes, T: Element>(weights: &[T], output: usize, input: usize) -> Aligned<L::Elem> {
+    let len = steps::<L>(input) * L::STEP * PANEL;
+    let mut panels = Aligned::new(output.div_ceil(PANEL) * len);
     if len > 0 {
         panels.par_chunks_mut(len).zip(weights.par_chunks(PANEL * input)).for_each(|(panel, columns)| {
             for (at, column) in columns.chunks(input).enumerate() {
@@ -44,9 +52,11 @@ fn panels<L: Lanes, T: Element>(weights: &[T], output: usize, input: usize) -> V
 pub(super) fn forward<T: Element>(packed: &Packed, x: &[T], bias: Option<&[f32]>) -> Vec<f32> {
     match (&packed.panels, packed.level) {
         #[cfg(target_arch = "x86_64")]
+        (Panels::Bf16(panels), Level::Amx) => run::<Amx, T>(packed, panels, x, bias),
+        #[cfg(target_arch = "x86_64")]
         (Panels::Bf16(panels), _) => run::<Avx512Bf16, T>(packed, panels, x, bias),
         #[cfg(target_arch = "x86_64")]
-        (Panels::F32(panels), Level::Avx512 | Level::Avx512Bf16) => run::<Avx512, T>(packed, panels, x, bias),
+        (Panels::F32(panels), Level::Avx512 | Level::Avx512Bf16 | Level::Amx) => run::<Avx512, T>(packed, panels, x, bias),
         #[cfg(target_arch = "x86_64")]
         (Panels::F32(panels), Level::Avx2) => run::<Avx2, T>(packed, panels, x, bias),
         (Panels::F32(panels), _) => run::<Portable, T>(packed, panels, x, bias),
@@ -64,25 +74,27 @@ unsafe impl Sync for Out {}
 fn run<L: Lanes, T: Element>(packed: &Packed, panels: &[L::Elem], x: &[T], bias: Option<&[f32]>) -> Vec<f32> {
     let (input, output) = (packed.input, packed.output);
     let rows = x.len() / input;
-    let steps = input.div_ceil(L::STEP);
+    let steps = steps::<L>(input);
     let row_len = steps * L::STEP;
-    let mut left = vec![L::Elem::default(); rows * row_len];
+    let whole = |rows: usize| rows.next_multiple_of(L::WHOLE.0);
+    let mut left = Aligned::new(whole(rows) * row_len);
     left.par_chunks_mut(row_len).zip(x.par_chunks(input)).with_min_len(16).for_each(|(to, from)| {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = L::elem(from.to_f32()));
     });
     let mut out = vec![0.0; rows * output];
     let (blocks, columns) = (rows.div_ceil(ROWS), output.div_ceil(PANEL));
     let to = Out(out.as_mut_ptr());
-    (0..blocks * columns).into_par_iter().for_each_init(Vec::new, |sums: &mut Vec<f32>, task| {
+    (0..blocks * columns).into_par_iter().for_each_init(|| Aligned::new(0), |sums: &mut Aligned<f32>, task| {
         let to = &to;
         let (block, panel) = (task / columns, task % columns);
         let (first, count) = (block * ROWS, ROWS.min(rows - block * ROWS));
-        sums.clear();
-        sums.resize(count * PANEL, 0.0);
+        sums.fit(whole(ROWS.min(rows)) * PANEL);
+        let sums = &mut sums[..whole(count) * PANEL];
+        sums.fill(0.0);
         let right = &panels[panel * steps * L::STEP * PANEL..][..steps * L::STEP * PANEL];
-        multiply::<L>(packed.level, &left[first * row_len..(first + count) * row_len], right, steps, sums);
+        multiply::<L>(packed.level, &left[first * row_len..(first + whole(count)) * row_len], right, steps, sums);
         let width = PANEL.min(output - panel * PANEL);
-        for (row, sums) in sums.chunks(PANEL).enumerate() {
+        for (row, sums) in sums.chunks(PANEL).take(count).enumerate() {
             // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this task's.
             let to = unsafe { std::slice::from_raw_parts_mut(to.0.add((first + row) * output + panel * PANEL), width) };
             match bias {
@@ -108,7 +120,7 @@ fn multiply<L: Lanes>(level: Level, left: &[L::Elem], right: &[L::Elem], steps: 
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::<L>(left, right, steps, sums),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 => avx512_bf16::<L>(left, right, steps, sums),
+            Level::Avx512Bf16 | Level::Amx => avx512_bf16::<L>(left, right, steps, sums),
             #[cfg(not(target_arch = "x86_64"))]
             _ => portable::<L>(left, right, steps, sums),
         }
@@ -138,12 +150,15 @@ compiled_for!(avx512_bf16, "avx512f,avx512bf16");
 unsafe fn stretches<L: Lanes>(left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
     let (rows, row_len) = (sums.len() / PANEL, steps * L::STEP);
     assert!(left.len() == rows * row_len && right.len() == row_len * PANEL, "operands of another size");
+    // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
+    let ready = &unsafe { L::ready() };
     let mut at = 0;
     while at < steps {
         let count = STEPS.min(steps - at);
         // SAFETY: the assertion: `count` steps from `at` on lie inside every row of `left` and inside `right`.
         unsafe {
             product::<L, true>(
+                ready,
                 (rows, PANEL, count),
                 (left.as_ptr().add(at * L::STEP), row_len),
                 (right.as_ptr().add(at * PANEL * L::STEP), PANEL),

@@ -16,6 +16,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
+use crate::aligned::Aligned;
 use crate::element::Element;
 use crate::level::{Level, Precision};
 
@@ -31,8 +32,8 @@ pub struct Packed {
 /// Panels of 64 output columns, `[in / step][64][step]`.
 #[derive(Clone)]
 enum Panels {
-    F32(Vec<f32>),
-    Bf16(Vec<u16>),
+    F32(Aligned<f32>),
+    Bf16(Aligned<u16>),
 }
 
 impl Packed {
