@@ -31,9 +31,6 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     const WIDE: usize;
     /// Rows, columns and steps that products take in multiples: operands are filled up to them, with zeros along the steps
     const WHOLE: (usize, usize, usize) = (1, LANES, 1);
-    /// 2^x for |x| <= 1/2, the highest power first: `ln(2)^k / k!`, within 2 units in the last place of f32
-    const EXP2: &'static [f32] =
-        &[1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
     /// What a thread holds while it makes products
     type Ready;
 
@@ -96,15 +93,18 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
         all.iter().copied().fold(f32::NEG_INFINITY, f32::max)
     }
 
-    /// 2^x for x <= 0: `2^n 2^r` with `|r| <= 1/2`, and `2^r` by the polynomial [`Self::EXP2`].
+    /// 2^x for x <= 0, within 2 units in the last place: `2^n 2^r` with `|r| <= 1/2`, and `2^r` by its Taylor polynomial.
     #[inline(always)]
     unsafe fn exp2(x: Self::V) -> Self::V {
+        /// `ln(2)^k / k!`
+        const TERMS: [f32; 7] =
+            [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
         // SAFETY: the caller's.
         unsafe {
             let n = Self::round(Self::max(x, Self::splat(-200.0)));
             let r = Self::fma(n, Self::splat(-1.0), Self::max(x, Self::splat(-200.0)));
-            let mut p = Self::splat(Self::EXP2[0]);
-            for term in &Self::EXP2[1..] {
+            let mut p = Self::splat(TERMS[0]);
+            for term in &TERMS[1..] {
                 p = Self::fma(p, r, Self::splat(*term));
             }
             Self::scale(p, n)
@@ -429,9 +429,14 @@ macro_rules! avx512_pairs {
         const STEP: usize = 2;
         avx512_sums!();
 
+        /// As `half` rounds, in a form that compilers make wide instructions of.
         #[inline(always)]
         fn elem(x: f32) -> u16 {
-            half::bf16::from_f32(x).to_bits()
+            let bits = x.to_bits();
+            // Half of the last place, and less where that makes the tie even.
+            let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+            let quiet = bits | 1 << 22;
+            ((if x.is_nan() { quiet } else { rounded }) >> 16) as u16
         }
         #[inline(always)]
         unsafe fn row(from: *const u16) -> Self::Row {
@@ -483,7 +488,7 @@ unsafe impl Lanes for Avx512Bf16 {
 pub(crate) struct Amx;
 
 #[cfg(target_arch = "x86_64")]
-// SAFETY: reads and writes what the trait says; AVX-512F, AVX512-BF16 and AMX are the caller's to have.
+// SAFETY: reads and writes what the trait says; AVX-512F and -DQ, AVX512-BF16 and AMX are the caller's to have.
 unsafe impl Lanes for Amx {
     type Ready = Tiles;
     const WHOLE: (usize, usize, usize) = (tiles::BLOCK, tiles::BLOCK, tiles::STEPS);
@@ -493,6 +498,21 @@ unsafe impl Lanes for Amx {
     unsafe fn ready() -> Tiles {
         // SAFETY: the caller's.
         unsafe { Tiles::configure() }
+    }
+    /// Within 2^-13 of itself, where weights are rounded to bf16 by up to 2^-9: `2^floor(x) 2^r` with `0 <= r < 1`, and `2^r` by the
+    /// cubic polynomial whose largest relative error is least.
+    #[inline(always)]
+    unsafe fn exp2(x: Self::V) -> Self::V {
+        const TERMS: [f32; 4] = [0.078_024_52, 0.226_067_16, 0.695_833_5, 0.999_925_2];
+        // SAFETY: the caller's; `x - floor(x)` is AVX512-DQ, and 0 for infinities, whose power of two is 0 then.
+        unsafe {
+            let r = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF }>(x);
+            let mut p = Self::splat(TERMS[0]);
+            for term in &TERMS[1..] {
+                p = Self::fma(p, r, Self::splat(*term));
+            }
+            Self::scale(p, x)
+        }
     }
     #[inline(always)]
     unsafe fn product<const ADD: bool>(
@@ -504,5 +524,48 @@ unsafe impl Lanes for Amx {
     ) {
         // SAFETY: the caller's.
         unsafe { tiles::product::<ADD>(ready, size, a, b, c) }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn pairs_round_as_half_does() {
+        let steps = (0..=u32::MAX).step_by(4097);
+        let edges =
+            [0x7f80_0000, 0x7f80_0001, 0xff80_0000, 0x3f80_8000, 0x3f81_8000, 0x7f7f_ffff, 0x8000_0000, 0x7fff_ffff];
+        for x in steps.chain(edges).map(f32::from_bits) {
+            assert_eq!(Avx512Bf16::elem(x), half::bf16::from_f32(x).to_bits(), "{x} ({:#x})", x.to_bits());
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
+    fn powers(x: [f32; LANES]) -> [f32; LANES] {
+        let mut powers = [0.0; LANES];
+        // SAFETY: the caller has the features, and both arrays are sixteen f32.
+        unsafe { Amx::store(powers.as_mut_ptr(), Amx::exp2(Amx::load(x.as_ptr()))) };
+        powers
+    }
+
+    #[test]
+    fn weights_of_tiles_are_right_to_more_than_bf16() {
+        if Level::detected() < Level::Amx {
+            return;
+        }
+        for step in 0..100_000 {
+            let x = std::array::from_fn(|lane| -1e-4 * (step * LANES + lane) as f32);
+            // SAFETY: the level says that the processor has them.
+            for (got, x) in unsafe { powers(x) }.into_iter().zip(x) {
+                let want = f64::from(x).exp2();
+                assert!((f64::from(got) - want).abs() <= want * 2f64.powi(-13) + 1e-37, "2^{x}: {got} for {want}");
+            }
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { powers([f32::NEG_INFINITY; LANES]) }, [0.0; LANES]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { powers([f32::MIN; LANES]) }, [0.0; LANES]);
     }
 }

@@ -13,7 +13,7 @@ pub enum Level {
     Avx512,
     /// AVX-512 with products of bf16 pairs
     Avx512Bf16,
-    /// The same, and AMX with tiles of bf16
+    /// The same with AVX512-DQ, and products of bf16 by AMX's tiles
     Amx,
 }
 
@@ -39,7 +39,7 @@ fn detect() -> Level {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = avx2 && is_x86_feature_detected!("avx512f");
     match (avx2, avx512, is_x86_feature_detected!("avx512bf16")) {
-        (_, true, true) if crate::tiles::permitted() => Level::Amx,
+        (_, true, true) if is_x86_feature_detected!("avx512dq") && crate::tiles::permitted() => Level::Amx,
         (_, true, true) => Level::Avx512Bf16,
         (_, true, false) => Level::Avx512,
         (true, ..) => Level::Avx2,

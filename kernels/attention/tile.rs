@@ -84,7 +84,9 @@ pub(super) fn run<L: Lanes>(
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::<L>(scratch, rows, first, set, segment, scale),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 | Level::Amx => avx512_bf16::<L>(scratch, rows, first, set, segment, scale),
+            Level::Avx512Bf16 => avx512_bf16::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => amx::<L>(scratch, rows, first, set, segment, scale),
             #[cfg(not(target_arch = "x86_64"))]
             _ => portable::<L>(scratch, rows, first, set, segment, scale),
         }
@@ -107,6 +109,8 @@ compiled_for!(avx2, "avx2,fma");
 compiled_for!(avx512, "avx512f");
 #[cfg(target_arch = "x86_64")]
 compiled_for!(avx512_bf16, "avx512f,avx512bf16");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(amx, "avx512f,avx512dq,avx512bf16");
 
 /// The keys of a set that the row at `position` sees through a segment, as indices into the set.
 #[inline(always)]
@@ -134,8 +138,7 @@ unsafe fn walk<L: Lanes>(
     if low >= high {
         return 0;
     }
-    let (whole_rows, whole_cols, whole_steps) = L::WHOLE;
-    let rows_run = rows.count.next_multiple_of(whole_rows);
+    let (row_unit, col_unit, step_unit) = L::WHOLE;
     // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
     let ready = &unsafe { L::ready() };
     let raised = set.positions.log_weight() * std::f32::consts::LOG2_E;
@@ -143,15 +146,15 @@ unsafe fn walk<L: Lanes>(
     for tile in low / KEYS..high.div_ceil(KEYS) {
         let start = tile * KEYS;
         let count = KEYS.min(high - start);
-        // SAFETY: `scratch` holds `rows.count` rows of queries, scores, weights and sums as wide as `width` says, and the
+        // SAFETY: `scratch` holds whole blocks of rows of queries, scores, weights and sums as wide as `width` says, and the
         // panels and tiles of `set` are whole, whatever the number of keys in them.
         unsafe {
             for panel in 0..count.div_ceil(PANEL) {
                 let keys = set.packed.panel::<L>(tile * (KEYS / PANEL) + panel);
-                let cols = PANEL.min(count - panel * PANEL).next_multiple_of(whole_cols);
+                let cols = PANEL.min(count - panel * PANEL).next_multiple_of(col_unit);
                 product::<L, false>(
                     ready,
-                    (rows_run, cols, width.steps),
+                    (rows.count.next_multiple_of(row_unit), cols, width.steps),
                     (scratch.queries.as_ptr(), width.steps * L::STEP),
                     (keys.as_ptr(), PANEL),
                     (scratch.scores.as_mut_ptr().add(panel * PANEL), KEYS),
@@ -172,7 +175,11 @@ unsafe fn walk<L: Lanes>(
             }
             product::<L, true>(
                 ready,
-                (rows_run, width.cols, count.div_ceil(L::STEP).next_multiple_of(whole_steps)),
+                (
+                    rows.count.next_multiple_of(row_unit),
+                    width.cols,
+                    count.div_ceil(L::STEP).next_multiple_of(step_unit),
+                ),
                 (scratch.weights.as_ptr(), KEYS),
                 (set.packed.values(tile).as_ptr(), width.cols),
                 (scratch.out.as_mut_ptr(), width.cols),

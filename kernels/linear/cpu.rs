@@ -56,7 +56,9 @@ pub(super) fn forward<T: Element>(packed: &Packed, x: &[T], bias: Option<&[f32]>
         #[cfg(target_arch = "x86_64")]
         (Panels::Bf16(panels), _) => run::<Avx512Bf16, T>(packed, panels, x, bias),
         #[cfg(target_arch = "x86_64")]
-        (Panels::F32(panels), Level::Avx512 | Level::Avx512Bf16 | Level::Amx) => run::<Avx512, T>(packed, panels, x, bias),
+        (Panels::F32(panels), Level::Avx512 | Level::Avx512Bf16 | Level::Amx) => {
+            run::<Avx512, T>(packed, panels, x, bias)
+        }
         #[cfg(target_arch = "x86_64")]
         (Panels::F32(panels), Level::Avx2) => run::<Avx2, T>(packed, panels, x, bias),
         (Panels::F32(panels), _) => run::<Portable, T>(packed, panels, x, bias),
@@ -75,42 +77,63 @@ fn run<L: Lanes, T: Element>(packed: &Packed, panels: &[L::Elem], x: &[T], bias:
     let (input, output) = (packed.input, packed.output);
     let rows = x.len() / input;
     let steps = steps::<L>(input);
-    let row_len = steps * L::STEP;
     let whole = |rows: usize| rows.next_multiple_of(L::WHOLE.0);
-    let mut left = Aligned::new(whole(rows) * row_len);
-    left.par_chunks_mut(row_len).zip(x.par_chunks(input)).with_min_len(16).for_each(|(to, from)| {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = L::elem(from.to_f32()));
-    });
+    let left = left::<L, T>(x, input, whole(rows));
     let mut out = vec![0.0; rows * output];
     let (blocks, columns) = (rows.div_ceil(ROWS), output.div_ceil(PANEL));
     let to = Out(out.as_mut_ptr());
-    (0..blocks * columns).into_par_iter().for_each_init(|| Aligned::new(0), |sums: &mut Aligned<f32>, task| {
-        let to = &to;
-        let (block, panel) = (task / columns, task % columns);
-        let (first, count) = (block * ROWS, ROWS.min(rows - block * ROWS));
-        sums.fit(whole(ROWS.min(rows)) * PANEL);
-        let sums = &mut sums[..whole(count) * PANEL];
-        sums.fill(0.0);
-        let right = &panels[panel * steps * L::STEP * PANEL..][..steps * L::STEP * PANEL];
-        multiply::<L>(packed.level, &left[first * row_len..(first + whole(count)) * row_len], right, steps, sums);
-        let width = PANEL.min(output - panel * PANEL);
-        for (row, sums) in sums.chunks(PANEL).take(count).enumerate() {
-            // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this task's.
-            let to = unsafe { std::slice::from_raw_parts_mut(to.0.add((first + row) * output + panel * PANEL), width) };
-            match bias {
-                Some(bias) => {
-                    let bias = &bias[panel * PANEL..];
-                    to.iter_mut().zip(sums).zip(bias).for_each(|((to, sum), bias)| *to = sum + bias);
+    (0..blocks * columns).into_par_iter().for_each_init(
+        || Aligned::new(0),
+        |sums: &mut Aligned<f32>, task| {
+            let to = &to;
+            let (block, panel) = (task / columns, task % columns);
+            let (first, count) = (block * ROWS, ROWS.min(rows - block * ROWS));
+            sums.fit(whole(ROWS.min(rows)) * PANEL);
+            let sums = &mut sums[..whole(count) * PANEL];
+            sums.fill(0.0);
+            let right = &panels[panel * steps * L::STEP * PANEL..][..steps * L::STEP * PANEL];
+            multiply::<L>(packed.level, (&left, first, whole(rows)), right, steps, sums);
+            let width = PANEL.min(output - panel * PANEL);
+            for (row, sums) in sums.chunks(PANEL).take(count).enumerate() {
+                // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this task's.
+                let to =
+                    unsafe { std::slice::from_raw_parts_mut(to.0.add((first + row) * output + panel * PANEL), width) };
+                match bias {
+                    Some(bias) => {
+                        let bias = &bias[panel * PANEL..];
+                        to.iter_mut().zip(sums).zip(bias).for_each(|((to, sum), bias)| *to = sum + bias);
+                    }
+                    None => to.copy_from_slice(&sums[..width]),
                 }
-                None => to.copy_from_slice(&sums[..width]),
             }
-        }
-    });
+        },
+    );
     out
 }
 
+/// Rows as elements, one stretch of the inner dimension after the other, `[stretch][rows][STEPS * STEP]`: rows that lie a power
+/// of two apart would share a few lines of the first-level cache.
+fn left<L: Lanes, T: Element>(x: &[T], input: usize, rows: usize) -> Aligned<L::Elem> {
+    let len = STEPS * L::STEP;
+    let mut left = Aligned::new(rows * steps::<L>(input) * L::STEP);
+    left.par_chunks_mut((rows * len).max(1)).enumerate().for_each(|(stretch, left)| {
+        let width = left.len() / rows;
+        left.par_chunks_mut(width).zip(x.par_chunks(input)).with_min_len(16).for_each(|(to, from)| {
+            let from = &from[stretch * len..];
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = L::elem(from.to_f32()));
+        });
+    });
+    left
+}
+
 /// `sums += left x right` for rows of `steps` steps against one panel.
-fn multiply<L: Lanes>(level: Level, left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+fn multiply<L: Lanes>(
+    level: Level,
+    left: (&[L::Elem], usize, usize),
+    right: &[L::Elem],
+    steps: usize,
+    sums: &mut [f32],
+) {
     // SAFETY: the level was detected, so the processor has the instructions that each function is compiled to.
     unsafe {
         match level {
@@ -120,7 +143,9 @@ fn multiply<L: Lanes>(level: Level, left: &[L::Elem], right: &[L::Elem], steps: 
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::<L>(left, right, steps, sums),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 | Level::Amx => avx512_bf16::<L>(left, right, steps, sums),
+            Level::Avx512Bf16 => avx512_bf16::<L>(left, right, steps, sums),
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => amx::<L>(left, right, steps, sums),
             #[cfg(not(target_arch = "x86_64"))]
             _ => portable::<L>(left, right, steps, sums),
         }
@@ -130,7 +155,7 @@ fn multiply<L: Lanes>(level: Level, left: &[L::Elem], right: &[L::Elem], steps: 
 macro_rules! compiled_for {
     ($name:ident $(, $features:literal)?) => {
         $(#[target_feature(enable = $features)])?
-        unsafe fn $name<L: Lanes>(left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+        unsafe fn $name<L: Lanes>(left: (&[L::Elem], usize, usize), right: &[L::Elem], steps: usize, sums: &mut [f32]) {
             // SAFETY: the caller's.
             unsafe { stretches::<L>(left, right, steps, sums) }
         }
@@ -143,24 +168,28 @@ compiled_for!(avx2, "avx2,fma");
 compiled_for!(avx512, "avx512f");
 #[cfg(target_arch = "x86_64")]
 compiled_for!(avx512_bf16, "avx512f,avx512bf16");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(amx, "avx512f,avx512dq,avx512bf16");
 
 /// # Safety
 /// The processor has the instructions of `L`.
 #[inline(always)]
-unsafe fn stretches<L: Lanes>(left: &[L::Elem], right: &[L::Elem], steps: usize, sums: &mut [f32]) {
-    let (rows, row_len) = (sums.len() / PANEL, steps * L::STEP);
-    assert!(left.len() == rows * row_len && right.len() == row_len * PANEL, "operands of another size");
+unsafe fn stretches<L: Lanes>(left: (&[L::Elem], usize, usize), right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+    let (left, first, all) = left;
+    let rows = sums.len() / PANEL;
+    assert!(first + rows <= all && left.len() == all * steps * L::STEP, "rows of another size");
+    assert!(right.len() == steps * L::STEP * PANEL, "a panel of another size");
     // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
     let ready = &unsafe { L::ready() };
     let mut at = 0;
     while at < steps {
         let count = STEPS.min(steps - at);
-        // SAFETY: the assertion: `count` steps from `at` on lie inside every row of `left` and inside `right`.
+        // SAFETY: the assertions: `count` steps from `at` on of `rows` rows from `first` on lie inside `left`, and inside `right`.
         unsafe {
             product::<L, true>(
                 ready,
                 (rows, PANEL, count),
-                (left.as_ptr().add(at * L::STEP), row_len),
+                (left.as_ptr().add((all * at + first * count) * L::STEP), count * L::STEP),
                 (right.as_ptr().add(at * PANEL * L::STEP), PANEL),
                 (sums.as_mut_ptr(), PANEL),
             );
