@@ -52,3 +52,25 @@ impl<E: Copy + Default> Clone for Aligned<E> {
         copy
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_and_their_copies_begin_at_lines() {
+        for len in [0, 1, 31, 32, 1000] {
+            let mut short = Aligned::<u16>::new(len);
+            short.iter_mut().zip(1..).for_each(|(x, i)| *x = i);
+            let copy = short.clone();
+            assert_eq!(*copy, *short);
+            short.fit(len / 2);
+            assert_eq!((short.len(), &*short), (len, &*copy));
+            short.fit(len + 1);
+            assert!(short.len() == len + 1 && short.iter().all(|&x| x == 0));
+            for buffer in [short, copy] {
+                assert!(buffer.as_ptr().addr().is_multiple_of(LINE), "{len} elements at {:?}", buffer.as_ptr());
+            }
+        }
+    }
+}
