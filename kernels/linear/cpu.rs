@@ -1,4 +1,5 @@
-//! Blocks of rows against panels of 64 columns, a stretch of the inner dimension at a time.
+//! Blocks of rows against panels of 64 columns, a stretch of the inner dimension at a time, some panels while the rows' stretch is
+//! in the second-level cache.
 
 use super::{Packed, Panels};
 use crate::aligned::Aligned;
@@ -14,6 +15,8 @@ use rayon::prelude::*;
 const PANEL: usize = 64;
 /// Rows that meet a panel before the next is fetched: weights are read from memory once for so many rows.
 const ROWS: usize = 256;
+/// Panels that meet a stretch of rows before the next is fetched, where there are enough for all threads.
+const PANELS: usize = 4;
 /// Steps of the inner dimension taken at once: 64 columns of them fill two thirds of the first-level cache.
 const STEPS: usize = 128;
 
@@ -82,33 +85,50 @@ fn run<L: Lanes, T: Element>(packed: &Packed, panels: &[L::Elem], x: &[T], bias:
     let mut out = vec![0.0; rows * output];
     let (blocks, columns) = (rows.div_ceil(ROWS), output.div_ceil(PANEL));
     let to = Out(out.as_mut_ptr());
-    (0..blocks * columns).into_par_iter().for_each_init(
+    let together = if blocks * columns >= PANELS * 4 * rayon::current_num_threads() { PANELS } else { 1 };
+    let groups = columns.div_ceil(together);
+    (0..blocks * groups).into_par_iter().for_each_init(
         || Aligned::new(0),
         |sums: &mut Aligned<f32>, task| {
             let to = &to;
-            let (block, panel) = (task / columns, task % columns);
+            let (block, group) = (task / groups, task % groups);
             let (first, count) = (block * ROWS, ROWS.min(rows - block * ROWS));
-            sums.fit(whole(ROWS.min(rows)) * PANEL);
-            let sums = &mut sums[..whole(count) * PANEL];
+            let group = group * together..columns.min((group + 1) * together);
+            sums.fit(whole(ROWS.min(rows)) * PANEL * together);
+            let sums = &mut sums[..whole(count) * PANEL * group.len()];
             sums.fill(0.0);
-            let right = &panels[panel * steps * L::STEP * PANEL..][..steps * L::STEP * PANEL];
-            multiply::<L>(packed.level, (&left, first, whole(rows)), right, steps, sums);
-            let width = PANEL.min(output - panel * PANEL);
-            for (row, sums) in sums.chunks(PANEL).take(count).enumerate() {
-                // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this task's.
-                let to =
-                    unsafe { std::slice::from_raw_parts_mut(to.0.add((first + row) * output + panel * PANEL), width) };
-                match bias {
-                    Some(bias) => {
-                        let bias = &bias[panel * PANEL..];
-                        to.iter_mut().zip(sums).zip(bias).for_each(|((to, sum), bias)| *to = sum + bias);
+            let panel_len = steps * L::STEP * PANEL;
+            let right = &panels[group.start * panel_len..group.end * panel_len];
+            let left = Left { elems: &left, all: whole(rows), first, count: whole(count) };
+            multiply::<L>(packed.level, left, right, steps, sums);
+            for (panel, sums) in group.zip(sums.chunks(whole(count) * PANEL)) {
+                let width = PANEL.min(output - panel * PANEL);
+                for (row, sums) in sums.chunks(PANEL).take(count).enumerate() {
+                    let at = (first + row) * output + panel * PANEL;
+                    // SAFETY: `width` columns from `panel * PANEL` on of row `first + row` lie inside the output, and are this
+                    // task's.
+                    let to = unsafe { std::slice::from_raw_parts_mut(to.0.add(at), width) };
+                    match bias {
+                        Some(bias) => {
+                            let bias = &bias[panel * PANEL..];
+                            to.iter_mut().zip(sums).zip(bias).for_each(|((to, sum), bias)| *to = sum + bias);
+                        }
+                        None => to.copy_from_slice(&sums[..width]),
                     }
-                    None => to.copy_from_slice(&sums[..width]),
                 }
             }
         },
     );
     out
+}
+
+/// Some rows of the left side, which is `[stretch][all rows][STEPS * STEP]`.
+#[derive(Clone, Copy)]
+struct Left<'a, E> {
+    elems: &'a [E],
+    all: usize,
+    first: usize,
+    count: usize,
 }
 
 /// Rows as elements, one stretch of the inner dimension after the other, `[stretch][rows][STEPS * STEP]`: rows that lie a power
@@ -126,14 +146,8 @@ fn left<L: Lanes, T: Element>(x: &[T], input: usize, rows: usize) -> Aligned<L::
     left
 }
 
-/// `sums += left x right` for rows of `steps` steps against one panel.
-fn multiply<L: Lanes>(
-    level: Level,
-    left: (&[L::Elem], usize, usize),
-    right: &[L::Elem],
-    steps: usize,
-    sums: &mut [f32],
-) {
+/// `sums += left x right` for rows of `steps` steps against some panels.
+fn multiply<L: Lanes>(level: Level, left: Left<L::Elem>, right: &[L::Elem], steps: usize, sums: &mut [f32]) {
     // SAFETY: the level was detected, so the processor has the instructions that each function is compiled to.
     unsafe {
         match level {
@@ -155,7 +169,7 @@ fn multiply<L: Lanes>(
 macro_rules! compiled_for {
     ($name:ident $(, $features:literal)?) => {
         $(#[target_feature(enable = $features)])?
-        unsafe fn $name<L: Lanes>(left: (&[L::Elem], usize, usize), right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+        unsafe fn $name<L: Lanes>(left: Left<L::Elem>, right: &[L::Elem], steps: usize, sums: &mut [f32]) {
             // SAFETY: the caller's.
             unsafe { stretches::<L>(left, right, steps, sums) }
         }
@@ -174,25 +188,28 @@ compiled_for!(amx, "avx512f,avx512dq,avx512bf16");
 /// # Safety
 /// The processor has the instructions of `L`.
 #[inline(always)]
-unsafe fn stretches<L: Lanes>(left: (&[L::Elem], usize, usize), right: &[L::Elem], steps: usize, sums: &mut [f32]) {
-    let (left, first, all) = left;
-    let rows = sums.len() / PANEL;
-    assert!(first + rows <= all && left.len() == all * steps * L::STEP, "rows of another size");
-    assert!(right.len() == steps * L::STEP * PANEL, "a panel of another size");
+unsafe fn stretches<L: Lanes>(left: Left<L::Elem>, right: &[L::Elem], steps: usize, sums: &mut [f32]) {
+    let Left { elems, all, first, count: rows } = left;
+    let panel_len = steps * L::STEP * PANEL;
+    assert!(first + rows <= all && elems.len() == all * steps * L::STEP, "rows of another size");
+    assert!(right.len() * rows == sums.len() * steps * L::STEP, "panels of another size");
     // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
     let ready = &unsafe { L::ready() };
     let mut at = 0;
     while at < steps {
         let count = STEPS.min(steps - at);
-        // SAFETY: the assertions: `count` steps from `at` on of `rows` rows from `first` on lie inside `left`, and inside `right`.
-        unsafe {
-            product::<L, true>(
-                ready,
-                (rows, PANEL, count),
-                (left.as_ptr().add((all * at + first * count) * L::STEP), count * L::STEP),
-                (right.as_ptr().add(at * PANEL * L::STEP), PANEL),
-                (sums.as_mut_ptr(), PANEL),
-            );
+        for (right, sums) in right.chunks_exact(panel_len).zip(sums.chunks_exact_mut(rows * PANEL)) {
+            // SAFETY: `count` steps from `at` on of `rows` rows from `first` on lie inside `elems`, by the assertion, and inside
+            // a whole panel; the sums are `rows` rows of it.
+            unsafe {
+                product::<L, true>(
+                    ready,
+                    (rows, PANEL, count),
+                    (elems.as_ptr().add((all * at + first * count) * L::STEP), count * L::STEP),
+                    (right.as_ptr().add(at * PANEL * L::STEP), PANEL),
+                    (sums.as_mut_ptr(), PANEL),
+                );
+            }
         }
         at += count;
     }

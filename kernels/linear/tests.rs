@@ -35,9 +35,17 @@ fn compare(rows: usize, input: usize, output: usize, bias: bool, seed: u64) {
 
 #[test]
 fn odd_sizes_agree_with_the_reference() {
-    for (rows, input, output) in
-        [(1, 1, 1), (1, 64, 64), (7, 3, 65), (13, 257, 63), (300, 31, 130), (5, 513, 17), (0, 8, 8), (2, 300, 1)]
-    {
+    for (rows, input, output) in [
+        (1, 1, 1),
+        (1, 64, 64),
+        (7, 3, 65),
+        (13, 257, 63),
+        (300, 31, 130),
+        (5, 513, 17),
+        (0, 8, 8),
+        (2, 300, 1),
+        (33, 300, 2117),
+    ] {
         compare(rows, input, output, rows % 2 == 1, 5);
     }
 }
