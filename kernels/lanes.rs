@@ -4,6 +4,8 @@
 //! becomes that level's instructions.
 
 #[cfg(target_arch = "x86_64")]
+use crate::tiles::{self, Tiles};
+#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 /// Lanes of a [`Lanes::V`].
@@ -27,6 +29,13 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     const STEP: usize;
     /// Vectors of sums that fit the registers beside six rows
     const WIDE: usize;
+    /// Rows, columns and steps that products take in multiples: operands are filled up to them, with zeros along the steps
+    const WHOLE: (usize, usize, usize) = (1, LANES, 1);
+    /// What a thread holds while it makes products
+    type Ready;
+
+    /// To be held on a thread while it makes products, one at a time.
+    unsafe fn ready() -> Self::Ready;
 
     fn elem(x: f32) -> Self::Elem;
     unsafe fn splat(x: f32) -> Self::V;
@@ -47,6 +56,19 @@ pub(crate) unsafe trait Lanes: Copy + Send + Sync + 'static {
     unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V;
     /// Sixteen weights as elements of a row
     unsafe fn store_elems(to: *mut Self::Elem, v: Self::V);
+
+    /// [`crate::product::product`] on this level
+    #[inline(always)]
+    unsafe fn product<const ADD: bool>(
+        _ready: &Self::Ready,
+        size: (usize, usize, usize),
+        a: (*const Self::Elem, usize),
+        b: (*const Self::Elem, usize),
+        c: (*mut f32, usize),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { crate::product::blocks::<Self, ADD>(size, a, b, c) }
+    }
 
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> f32 {
@@ -106,9 +128,12 @@ unsafe impl Lanes for Portable {
     type V = [f32; LANES];
     type Row = f32;
     type Cols = [f32; LANES];
+    type Ready = ();
     const STEP: usize = 1;
     const WIDE: usize = 1;
 
+    #[inline(always)]
+    unsafe fn ready() {}
     #[inline(always)]
     fn elem(x: f32) -> f32 {
         x
@@ -197,9 +222,12 @@ unsafe impl Lanes for Avx2 {
     type V = [__m256; 2];
     type Row = __m256;
     type Cols = [__m256; 2];
+    type Ready = ();
     const STEP: usize = 1;
     const WIDE: usize = 1;
 
+    #[inline(always)]
+    unsafe fn ready() {}
     #[inline(always)]
     fn elem(x: f32) -> f32 {
         x
@@ -282,7 +310,7 @@ unsafe impl Lanes for Avx2 {
     }
 }
 
-/// The methods that both AVX-512 levels share.
+/// What all AVX-512 levels share.
 #[cfg(target_arch = "x86_64")]
 macro_rules! avx512_sums {
     () => {
@@ -358,8 +386,12 @@ unsafe impl Lanes for Avx512 {
     type Elem = f32;
     type Row = __m512;
     type Cols = __m512;
+    type Ready = ();
     const STEP: usize = 1;
     avx512_sums!();
+
+    #[inline(always)]
+    unsafe fn ready() {}
 
     #[inline(always)]
     fn elem(x: f32) -> f32 {
@@ -387,6 +419,54 @@ unsafe impl Lanes for Avx512 {
     }
 }
 
+/// What the levels that multiply pairs of bf16 share.
+#[cfg(target_arch = "x86_64")]
+macro_rules! avx512_pairs {
+    () => {
+        type Elem = u16;
+        type Row = __m512i;
+        type Cols = __m512i;
+        const STEP: usize = 2;
+        avx512_sums!();
+
+        /// As `half` rounds, in a form that compilers make wide instructions of.
+        #[inline(always)]
+        fn elem(x: f32) -> u16 {
+            let bits = x.to_bits();
+            // Half of the last place, and less where that makes the tie even.
+            let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+            let quiet = bits | 1 << 22;
+            ((if x.is_nan() { quiet } else { rounded }) >> 16) as u16
+        }
+        #[inline(always)]
+        unsafe fn row(from: *const u16) -> Self::Row {
+            // SAFETY: the trait's.
+            unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+        }
+        #[inline(always)]
+        unsafe fn cols(from: *const u16) -> Self::Cols {
+            // SAFETY: the trait's.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
+            // SAFETY: the trait's; a register of bf16 pairs and one of 32-bit integers are the same bits.
+            unsafe {
+                _mm512_dpbf16_ps(
+                    sum,
+                    std::mem::transmute::<__m512i, __m512bh>(row),
+                    std::mem::transmute::<__m512i, __m512bh>(cols),
+                )
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_elems(to: *mut u16, v: Self::V) {
+            // SAFETY: the trait's; 256 bits hold sixteen bf16.
+            unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+        }
+    };
+}
+
 /// Pairs of bf16 against pairs of bf16, summed in f32.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
@@ -395,40 +475,97 @@ pub(crate) struct Avx512Bf16;
 #[cfg(target_arch = "x86_64")]
 // SAFETY: reads and writes what the trait says; AVX-512F and AVX512-BF16 are the caller's to have.
 unsafe impl Lanes for Avx512Bf16 {
-    type Elem = u16;
-    type Row = __m512i;
-    type Cols = __m512i;
-    const STEP: usize = 2;
-    avx512_sums!();
+    type Ready = ();
+    avx512_pairs!();
 
     #[inline(always)]
-    fn elem(x: f32) -> u16 {
-        half::bf16::from_f32(x).to_bits()
-    }
+    unsafe fn ready() {}
+}
+
+/// The same with products by tiles.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Amx;
+
+#[cfg(target_arch = "x86_64")]
+// SAFETY: reads and writes what the trait says; AVX-512F and -DQ, AVX512-BF16 and AMX are the caller's to have.
+unsafe impl Lanes for Amx {
+    type Ready = Tiles;
+    const WHOLE: (usize, usize, usize) = (tiles::BLOCK, tiles::BLOCK, tiles::STEPS);
+    avx512_pairs!();
+
     #[inline(always)]
-    unsafe fn row(from: *const u16) -> Self::Row {
-        // SAFETY: the trait's.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    unsafe fn ready() -> Tiles {
+        // SAFETY: the caller's.
+        unsafe { Tiles::configure() }
     }
+    /// Within 2^-13 of itself, where weights are rounded to bf16 by up to 2^-9: `2^floor(x) 2^r` with `0 <= r < 1`, and `2^r` by the
+    /// cubic polynomial whose largest relative error is least.
     #[inline(always)]
-    unsafe fn cols(from: *const u16) -> Self::Cols {
-        // SAFETY: the trait's.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sum: Self::V, row: Self::Row, cols: Self::Cols) -> Self::V {
-        // SAFETY: the trait's; a register of bf16 pairs and one of 32-bit integers are the same bits.
+    unsafe fn exp2(x: Self::V) -> Self::V {
+        const TERMS: [f32; 4] = [0.078_024_52, 0.226_067_16, 0.695_833_5, 0.999_925_2];
+        // SAFETY: the caller's; `x - floor(x)` is AVX512-DQ, and 0 for infinities, whose power of two is 0 then.
         unsafe {
-            _mm512_dpbf16_ps(
-                sum,
-                std::mem::transmute::<__m512i, __m512bh>(row),
-                std::mem::transmute::<__m512i, __m512bh>(cols),
-            )
+            let r = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEG_INF }>(x);
+            let mut p = Self::splat(TERMS[0]);
+            for term in &TERMS[1..] {
+                p = Self::fma(p, r, Self::splat(*term));
+            }
+            Self::scale(p, x)
         }
     }
     #[inline(always)]
-    unsafe fn store_elems(to: *mut u16, v: Self::V) {
-        // SAFETY: the trait's; 256 bits hold sixteen bf16.
-        unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(v)) }
+    unsafe fn product<const ADD: bool>(
+        ready: &Tiles,
+        size: (usize, usize, usize),
+        a: (*const u16, usize),
+        b: (*const u16, usize),
+        c: (*mut f32, usize),
+    ) {
+        // SAFETY: the caller's.
+        unsafe { tiles::product::<ADD>(ready, size, a, b, c) }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::level::Level;
+
+    #[test]
+    fn pairs_round_as_half_does() {
+        let steps = (0..=u32::MAX).step_by(4097);
+        let edges =
+            [0x7f80_0000, 0x7f80_0001, 0xff80_0000, 0x3f80_8000, 0x3f81_8000, 0x7f7f_ffff, 0x8000_0000, 0x7fff_ffff];
+        for x in steps.chain(edges).map(f32::from_bits) {
+            assert_eq!(Avx512Bf16::elem(x), half::bf16::from_f32(x).to_bits(), "{x} ({:#x})", x.to_bits());
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
+    fn powers(x: [f32; LANES]) -> [f32; LANES] {
+        let mut powers = [0.0; LANES];
+        // SAFETY: the caller has the features, and both arrays are sixteen f32.
+        unsafe { Amx::store(powers.as_mut_ptr(), Amx::exp2(Amx::load(x.as_ptr()))) };
+        powers
+    }
+
+    #[test]
+    fn weights_of_tiles_are_right_to_more_than_bf16() {
+        if Level::detected() < Level::Amx {
+            return;
+        }
+        for step in 0..100_000 {
+            let x = std::array::from_fn(|lane| -1e-4 * (step * LANES + lane) as f32);
+            // SAFETY: the level says that the processor has them.
+            for (got, x) in unsafe { powers(x) }.into_iter().zip(x) {
+                let want = f64::from(x).exp2();
+                assert!((f64::from(got) - want).abs() <= want * 2f64.powi(-13) + 1e-37, "2^{x}: {got} for {want}");
+            }
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { powers([f32::NEG_INFINITY; LANES]) }, [0.0; LANES]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { powers([f32::MIN; LANES]) }, [0.0; LANES]);
     }
 }

@@ -13,11 +13,13 @@ pub enum Level {
     Avx512,
     /// AVX-512 with products of bf16 pairs
     Avx512Bf16,
+    /// The same with AVX512-DQ, and products of bf16 by AMX's tiles
+    Amx,
 }
 
 impl Level {
     /// Every level, from least to most.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 
     /// The most that this processor has.
     #[must_use]
@@ -37,6 +39,7 @@ fn detect() -> Level {
     let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     let avx512 = avx2 && is_x86_feature_detected!("avx512f");
     match (avx2, avx512, is_x86_feature_detected!("avx512bf16")) {
+        (_, true, true) if is_x86_feature_detected!("avx512dq") && crate::tiles::permitted() => Level::Amx,
         (_, true, true) => Level::Avx512Bf16,
         (_, true, false) => Level::Avx512,
         (true, ..) => Level::Avx2,

@@ -1,6 +1,7 @@
 //! Numbers in, numbers out.
 
 pub mod activation;
+mod aligned;
 pub mod attention;
 pub mod element;
 mod exp;
@@ -9,4 +10,6 @@ mod lanes;
 pub mod level;
 pub mod linear;
 mod product;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 pub mod yuv;

@@ -9,9 +9,25 @@ const BLOCK: usize = 6;
 /// its columns, C with its row length.
 ///
 /// # Safety
-/// The processor has the instructions of `L`; columns are a multiple of 16; the three matrices are there.
+/// The processor has the instructions of `L`; sizes are multiples of `L::WHOLE`; the three matrices are there.
 #[inline(always)]
 pub(crate) unsafe fn product<L: Lanes, const ADD: bool>(
+    ready: &L::Ready,
+    size: (usize, usize, usize),
+    a: (*const L::Elem, usize),
+    b: (*const L::Elem, usize),
+    c: (*mut f32, usize),
+) {
+    // SAFETY: the caller's.
+    unsafe { L::product::<ADD>(ready, size, a, b, c) }
+}
+
+/// [`product`] by vectors: blocks of sums in registers.
+///
+/// # Safety
+/// As [`product`].
+#[inline(always)]
+pub(crate) unsafe fn blocks<L: Lanes, const ADD: bool>(
     (rows, cols, steps): (usize, usize, usize),
     a: (*const L::Elem, usize),
     b: (*const L::Elem, usize),

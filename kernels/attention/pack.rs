@@ -6,8 +6,9 @@
 //! second copy of the cache.
 
 use super::{Positions, Strided};
+use crate::aligned::Aligned;
 use crate::element::Element;
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::Lanes;
 use rayon::prelude::*;
 
 /// Keys that the tile loop takes at once: scores of 96 x 128 f32 stay in the second-level cache.
@@ -17,8 +18,8 @@ pub(super) const PANEL: usize = 64;
 
 /// One set of keys and values of one key head.
 pub(super) struct Packed<E> {
-    keys: Vec<E>,
-    values: Vec<E>,
+    keys: Aligned<E>,
+    values: Aligned<E>,
     pub(super) width: Width,
 }
 
@@ -33,7 +34,8 @@ pub(super) struct Width {
 
 impl Width {
     pub(super) fn of<L: Lanes>(dim: usize) -> Self {
-        Self { steps: dim.div_ceil(L::STEP), cols: dim.next_multiple_of(LANES) }
+        let (_, cols, steps) = L::WHOLE;
+        Self { steps: dim.div_ceil(L::STEP).next_multiple_of(steps), cols: dim.next_multiple_of(cols) }
     }
 }
 
@@ -49,26 +51,30 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
         let width = Width::of::<L>(dim);
         let tiles = positions.len().div_ceil(KEYS);
         let (key_tile, value_tile) = (width.steps * L::STEP * KEYS, width.cols * KEYS);
-        let mut packed =
-            Self { keys: vec![E::default(); tiles * key_tile], values: vec![E::default(); tiles * value_tile], width };
+        let mut packed = Self { keys: Aligned::new(tiles * key_tile), values: Aligned::new(tiles * value_tile), width };
         if key_tile == 0 {
             return packed;
         }
         let tiles = packed.keys.par_chunks_mut(key_tile).zip(packed.values.par_chunks_mut(value_tile)).enumerate();
-        tiles.for_each(|(tile, (keys, values))| {
-            let panels = keys.chunks_mut(key_tile / (KEYS / PANEL));
-            for (panel, panel_keys) in panels.enumerate() {
-                for at in 0..PANEL.min(positions.len().saturating_sub(tile * KEYS + panel * PANEL)) {
-                    each(k, head, positions, tile * KEYS + panel * PANEL + at, dim, |d, x| {
-                        panel_keys[(d / L::STEP * PANEL + at) * L::STEP + d % L::STEP] = L::elem(x);
-                    });
+        tiles.for_each_init(
+            || vec![E::default(); width.steps * L::STEP],
+            |row, (tile, (keys, values))| {
+                let panels = keys.chunks_mut(key_tile / (KEYS / PANEL));
+                for (panel, panel_keys) in panels.enumerate() {
+                    for at in 0..PANEL.min(positions.len().saturating_sub(tile * KEYS + panel * PANEL)) {
+                        member::<L, T>(k, head, positions, tile * KEYS + panel * PANEL + at, &mut row[..dim]);
+                        for (step, elems) in row.chunks_exact(L::STEP).enumerate() {
+                            panel_keys[(step * PANEL + at) * L::STEP..][..L::STEP].copy_from_slice(elems);
+                        }
+                    }
                 }
-            }
-            for at in 0..KEYS.min(positions.len() - tile * KEYS) {
-                let to = &mut values[at / L::STEP * width.cols * L::STEP + at % L::STEP..];
-                each(v, head, positions, tile * KEYS + at, dim, |d, x| to[d * L::STEP] = L::elem(x));
-            }
-        });
+                for at in 0..KEYS.min(positions.len() - tile * KEYS) {
+                    member::<L, T>(v, head, positions, tile * KEYS + at, &mut row[..dim]);
+                    let to = &mut values[at / L::STEP * width.cols * L::STEP + at % L::STEP..];
+                    to.iter_mut().step_by(L::STEP).zip(&row[..dim]).for_each(|(to, &x)| *to = x);
+                }
+            },
+        );
         packed
     }
 
@@ -85,23 +91,15 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
     }
 }
 
-/// Calls `put(d, x)` for every element of a member: of its row, or of the mean of its group's rows.
-#[inline(always)]
-fn each<T: Element>(
-    x: Strided<T>,
-    head: usize,
-    positions: &Positions,
-    member: usize,
-    dim: usize,
-    mut put: impl FnMut(usize, f32),
-) {
+/// A member as elements: its row, or the mean of its group's rows.
+fn member<L: Lanes, T: Element>(x: Strided<T>, head: usize, positions: &Positions, member: usize, to: &mut [L::Elem]) {
     if let Positions::Means(groups) = positions {
-        mean(x, head, &groups[member], dim).into_iter().enumerate().for_each(|(d, x)| put(d, x));
+        let mean = mean(x, head, &groups[member], to.len());
+        to.iter_mut().zip(mean).for_each(|(to, x)| *to = L::elem(x));
         return;
     }
-    for (d, x) in x.row(head, positions.at(member), dim).iter().enumerate() {
-        put(d, x.to_f32());
-    }
+    let row = x.row(head, positions.at(member), to.len());
+    to.iter_mut().zip(row).for_each(|(to, x)| *to = L::elem(x.to_f32()));
 }
 
 /// The mean of some rows.

@@ -10,7 +10,7 @@ use super::tile::{self, Scratch, Set};
 use super::{Attended, Inputs, Mask, Shape};
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::{Avx2, Avx512, Avx512Bf16};
+use crate::lanes::{Amx, Avx2, Avx512, Avx512Bf16};
 use crate::lanes::{Lanes, Portable};
 use crate::level::Level;
 use rayon::prelude::*;
@@ -252,6 +252,8 @@ pub(super) fn run<T: Element>(level: Level, inputs: Inputs<T>, program: &Program
         Level::Avx512 => run_on::<Avx512, T>(level, inputs, program),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512Bf16 => run_on::<Avx512Bf16, T>(level, inputs, program),
+        #[cfg(target_arch = "x86_64")]
+        Level::Amx => run_on::<Amx, T>(level, inputs, program),
         #[cfg(not(target_arch = "x86_64"))]
         _ => run_on::<Portable, T>(Level::Portable, inputs, program),
     }
@@ -325,8 +327,9 @@ fn run_tile<L: Lanes, T: Element>(
     let Inputs { q, shape, scale, .. } = inputs;
     let (rows, dim) = (tile::Rows::of(tile.rows, &program.orders), shape.dim);
     let row_len = width.steps * L::STEP;
-    scratch.queries.resize(rows.count * row_len, L::Elem::default());
-    scratch.out.resize(rows.count * width.cols, 0.0);
+    let whole_rows = rows.count.next_multiple_of(L::WHOLE.0);
+    scratch.queries.fit(whole_rows * row_len);
+    scratch.out.fit(whole_rows * width.cols);
     let state = |i: usize| tile.head * shape.rows + rows.at(i);
     for i in 0..rows.count {
         let query = &mut scratch.queries[i * row_len..(i + 1) * row_len];

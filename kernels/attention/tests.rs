@@ -11,7 +11,7 @@ const TOLERANCE: f32 = 2e-5;
 const TOLERANCE_BF16: f32 = 2.0 / 512.0;
 
 fn tolerance(level: Level) -> f32 {
-    if level == Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
+    if level >= Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
 }
 
 fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
@@ -64,7 +64,7 @@ impl Case {
     /// The same, rounded to what the level multiplies.
     fn for_level(&self, level: Level) -> Self {
         let round = |data: &[f32]| match level {
-            Level::Avx512Bf16 => data.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect(),
+            Level::Avx512Bf16 | Level::Amx => data.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect(),
             _ => data.to_vec(),
         };
         Self { q: round(&self.q), k: round(&self.k), v: round(&self.v), ..*self }

@@ -5,6 +5,7 @@
 
 use super::pack::{KEYS, PANEL, Packed};
 use super::{Positions, Segment};
+use crate::aligned::Aligned;
 use crate::lanes::{LANES, Lanes};
 use crate::level::Level;
 use crate::product::product;
@@ -14,11 +15,11 @@ pub(super) const ROWS: usize = 96;
 /// One thread's working memory.
 pub(super) struct Scratch<E> {
     /// `[rows][steps * STEP]`
-    pub(super) queries: Vec<E>,
-    scores: Vec<f32>,
-    weights: Vec<E>,
+    pub(super) queries: Aligned<E>,
+    scores: Aligned<f32>,
+    weights: Aligned<E>,
     /// `[rows][cols]`
-    pub(super) out: Vec<f32>,
+    pub(super) out: Aligned<f32>,
     /// The largest score of each row, in powers of two
     pub(super) largest: [f32; ROWS],
     pub(super) total: [f32; ROWS],
@@ -27,10 +28,10 @@ pub(super) struct Scratch<E> {
 impl<E: Copy + Default> Scratch<E> {
     pub(super) fn new() -> Self {
         Self {
-            queries: Vec::new(),
-            scores: vec![0.0; ROWS * KEYS],
-            weights: vec![E::default(); ROWS * KEYS],
-            out: Vec::new(),
+            queries: Aligned::new(0),
+            scores: Aligned::new(ROWS * KEYS),
+            weights: Aligned::new(ROWS * KEYS),
+            out: Aligned::new(0),
             largest: [f32::NEG_INFINITY; ROWS],
             total: [0.0; ROWS],
         }
@@ -84,6 +85,8 @@ pub(super) fn run<L: Lanes>(
             Level::Avx512 => avx512::<L>(scratch, rows, first, set, segment, scale),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 => avx512_bf16::<L>(scratch, rows, first, set, segment, scale),
+            #[cfg(target_arch = "x86_64")]
+            Level::Amx => amx::<L>(scratch, rows, first, set, segment, scale),
             #[cfg(not(target_arch = "x86_64"))]
             _ => portable::<L>(scratch, rows, first, set, segment, scale),
         }
@@ -106,6 +109,8 @@ compiled_for!(avx2, "avx2,fma");
 compiled_for!(avx512, "avx512f");
 #[cfg(target_arch = "x86_64")]
 compiled_for!(avx512_bf16, "avx512f,avx512bf16");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(amx, "avx512f,avx512dq,avx512bf16");
 
 /// The keys of a set that the row at `position` sees through a segment, as indices into the set.
 #[inline(always)]
@@ -133,19 +138,23 @@ unsafe fn walk<L: Lanes>(
     if low >= high {
         return 0;
     }
+    let (row_unit, col_unit, step_unit) = L::WHOLE;
+    // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
+    let ready = &unsafe { L::ready() };
     let raised = set.positions.log_weight() * std::f32::consts::LOG2_E;
     let mut computed = 0;
     for tile in low / KEYS..high.div_ceil(KEYS) {
         let start = tile * KEYS;
         let count = KEYS.min(high - start);
-        // SAFETY: `scratch` holds `rows.count` rows of queries, scores, weights and sums as wide as `width` says, and the
+        // SAFETY: `scratch` holds whole blocks of rows of queries, scores, weights and sums as wide as `width` says, and the
         // panels and tiles of `set` are whole, whatever the number of keys in them.
         unsafe {
             for panel in 0..count.div_ceil(PANEL) {
                 let keys = set.packed.panel::<L>(tile * (KEYS / PANEL) + panel);
-                let cols = PANEL.min(count - panel * PANEL).next_multiple_of(LANES);
+                let cols = PANEL.min(count - panel * PANEL).next_multiple_of(col_unit);
                 product::<L, false>(
-                    (rows.count, cols, width.steps),
+                    ready,
+                    (rows.count.next_multiple_of(row_unit), cols, width.steps),
                     (scratch.queries.as_ptr(), width.steps * L::STEP),
                     (keys.as_ptr(), PANEL),
                     (scratch.scores.as_mut_ptr().add(panel * PANEL), KEYS),
@@ -165,7 +174,12 @@ unsafe fn walk<L: Lanes>(
                 weigh::<L>(scratch, i, from..until, count, width.cols, (scale, raised));
             }
             product::<L, true>(
-                (rows.count, width.cols, count.div_ceil(L::STEP)),
+                ready,
+                (
+                    rows.count.next_multiple_of(row_unit),
+                    width.cols,
+                    count.div_ceil(L::STEP).next_multiple_of(step_unit),
+                ),
                 (scratch.weights.as_ptr(), KEYS),
                 (set.packed.values(tile).as_ptr(), width.cols),
                 (scratch.out.as_mut_ptr(), width.cols),
@@ -192,10 +206,10 @@ unsafe fn weigh<L: Lanes>(
     let scores = &mut scratch.scores[i * KEYS..(i + 1) * KEYS];
     let weights = &mut scratch.weights[i * KEYS..(i + 1) * KEYS];
     if seen.is_empty() {
-        weights[..count.next_multiple_of(L::STEP)].fill(L::Elem::default());
+        weights[..count.next_multiple_of(L::WHOLE.1)].fill(L::Elem::default());
         return;
     }
-    let vectors = count.div_ceil(LANES);
+    let vectors = count.next_multiple_of(L::WHOLE.1) / LANES;
     if seen.start > 0 {
         scores[..seen.start].fill(f32::NEG_INFINITY);
     }

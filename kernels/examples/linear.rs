@@ -18,7 +18,8 @@ fn noise(len: usize, mut state: u32) -> Vec<f32> {
 
 fn main() {
     check();
-    for (rows, input, output) in [(1024, 2048, 6144), (1024, 6144, 2048), (512, 256, 512), (1, 2048, 6144)] {
+    let shapes = [512, 1024, 4096].map(|rows| (rows, 2048, 6144));
+    for (rows, input, output) in shapes.into_iter().chain([(1024, 6144, 2048), (512, 256, 512), (1, 2048, 6144)]) {
         println!("{rows} rows, {input} to {output}");
         let (x, weights) = (noise(rows * input, 1), noise(input * output, 2));
         for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {

@@ -10,12 +10,26 @@
 //! | --- | --- | --- |
 //! | f32 | 56.3 | 0.67 |
 //! | bf16 | 28.5 | 0.18 |
+//!
+//! By AMX, on 2 cores of an Intel Xeon on which others worked: ms of processor time of both cores together, the least of nine runs,
+//! 2048 to 6144, 2026-11-25; PyTorch 2.11's in turns with ours. PyTorch's rows are bf16 going in and coming out, ours are f32:
+//!
+//! | rows | bf16 by AMX | PyTorch in bf16 |
+//! | --- | --- | --- |
+//! | 1 | 1.3 | 6.7 |
+//! | 512 | 18.8 | 16.1 |
+//! | 1024 | 40.0 | 31.6 |
+//! | 4096 | 206 | 155 |
+//!
+//! Of 4096 rows' time 58 % goes into the products, which wait for operands (`tiles.rs`); the rest is rounding rows, copying sums and
+//! the first touch of the output.
 
 mod cpu;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
+use crate::aligned::Aligned;
 use crate::element::Element;
 use crate::level::{Level, Precision};
 
@@ -31,8 +45,8 @@ pub struct Packed {
 /// Panels of 64 output columns, `[in / step][64][step]`.
 #[derive(Clone)]
 enum Panels {
-    F32(Vec<f32>),
-    Bf16(Vec<u16>),
+    F32(Aligned<f32>),
+    Bf16(Aligned<u16>),
 }
 
 impl Packed {
