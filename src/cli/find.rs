@@ -166,6 +166,9 @@ fn show(found: &mut [Found], args: &Args, format: Format, context: &Context, can
     let documents: Vec<(&Moments, &Media)> = found.iter().map(|one| (&one.moments, &one.media)).collect();
     let text = render::moments(&documents, format).map_err(|error| Failure::new(Kind::Usage, error))?;
     args.output.write(&text)?;
+    if spans.iter().all(Vec::is_empty) {
+        output::note(context, "nothing found; --min-score 0 shows what was thought of");
+    }
     for warning in found.iter().flat_map(|one| &one.moments.warnings) {
         output::note(context, &format!("warning: {warning}"));
     }

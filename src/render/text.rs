@@ -58,10 +58,7 @@ pub(super) fn moments<'a>(found: impl Iterator<Item = &'a Moments> + Clone) -> S
         lines.extend(one.moments.iter().map(line));
     }
     lines.sort_by(|a, b| b.0.total_cmp(&a.0));
-    match lines.is_empty() {
-        true => "no moment was found\n".to_owned(),
-        false => lines.into_iter().map(|(_, line)| line).collect(),
-    }
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// Text as a terminal may show it: lines stay, other control characters, which could move the cursor, do not.

@@ -131,13 +131,13 @@ fn moments_come_in_the_same_formats_and_know_which_speak_of_one_video() {
     let (_folder, path, questions) = asked();
     let answer: Value = serde_json::from_str(&ask(&path, &questions[..1], &["--json", "-q"]).stdout).unwrap();
     let found = |name: &str, spans: &[(f64, f64, f64)]| -> Moments {
-        let moment = |&(start, end, score): &(f64, f64, f64)| json!({"start": start, "end": end, "score": score});
+        let moment = |&(start, end, score): &(f64, f64, f64)| json!({"start": start, "end": end, "score": score, "verified": true});
         let mut video = answer["video"].clone();
         video["path"] = name.into();
         serde_json::from_value(json!({
             "schema": "longsight.moments/1", "video": video, "query": "a <b>goal</b>",
             "moments": spans.iter().map(moment).collect::<Vec<_>>(), "coverage": answer["coverage"],
-            "plan": answer["plan"], "timing_s": answer["timing_s"], "warnings": [],
+            "plan": answer["plan"], "model": answer["model"], "timing_s": answer["timing_s"], "warnings": [],
         }))
         .unwrap()
     };
@@ -157,10 +157,10 @@ fn moments_come_in_the_same_formats_and_know_which_speak_of_one_video() {
         }
     }
     let text = render::moments(&both, Format::Text).unwrap();
-    assert!(text.starts_with("b.mp4  00:00:03.000 - 00:00:04.000  score 0.75\n"), "best first: {text}");
+    assert!(text.starts_with("b.mp4  00:00:03.000 - 00:00:04.000  verified, score 0.75\n"), "best first: {text}");
     let lines = render::moments(&both, Format::JsonLines).unwrap();
     let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-    assert_eq!(last, json!({"video": "b.mp4", "query": "a <b>goal</b>", "start": 3.0, "end": 4.0, "score": 0.75}));
+    assert_eq!(last, json!({"video": "b.mp4", "query": "a <b>goal</b>", "start": 3.0, "end": 4.0, "score": 0.75, "verified": true}));
     let page = render::moments(&both, Format::Html).unwrap();
     assert_eq!((page.matches("<section>").count(), page.matches("<b>").count()), (2, 0));
 }
