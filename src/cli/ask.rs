@@ -303,7 +303,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         true => None,
         false => {
             let machine = rates::of_machine(model.facts(), context, || rates::measure(&model))?;
-            Some(rates::of_video(machine, &input, &options, model.vlm().card().fps)?)
+            Some(rates::of_video(&machine, &input, &options, model.vlm().card().fps)?)
         }
     };
     let pipeline = &args.pipeline.reading.pipeline;
@@ -392,7 +392,7 @@ impl From<RunError> for Failure {
             RunError::NothingSeen { .. } => {
                 Self::new(Kind::Input, &error).hint("`longsight frames` shows what can be decoded")
             }
-            RunError::Index(error) => error.into(),
+            RunError::Index(error) => (*error).into(),
             RunError::NotIndexed => Self::new(Kind::Usage, &error).hint("choose another --sample"),
             RunError::Prompt(_) => Self::new(Kind::Model, &error),
             RunError::Cancelled => Self::new(Kind::Interrupted, "interrupted"),

@@ -108,9 +108,9 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         report.removed = store.prune(args.max_size)?;
     }
     if context.json {
-        output::json(&report)?
+        output::json(&report)?;
     } else {
-        print(&report, args, &store)
+        print(&report, args, &store);
     }
     match report.damaged.len() {
         0 => Ok(()),

@@ -53,7 +53,7 @@ pub(super) fn forecast(
     let facts = input.facts()?;
     let outline = model.outline()?;
     let machine = rates::of_machine(outline.facts(), context, || rates::measure(&model.load()?))?;
-    let rates = rates::of_video(machine, input, options, outline.fps())?;
+    let rates = rates::of_video(&machine, input, options, outline.fps())?;
     let info = input.video.info();
     let prospect = Prospect { facts: &facts, info, pipeline: &pipeline.reading.pipeline, options, question };
     Ok(run::forecast(&outline, &prospect, &rates)?)

@@ -46,7 +46,7 @@ pub(super) fn measure(model: &Model) -> Result<Rates> {
 ///
 /// # Errors
 /// With exit code 3 when the video cannot be read.
-pub(super) fn of_video(rates: Rates, input: &Input, options: &crate::recipe::Options, fps: f64) -> Result<Rates> {
+pub(super) fn of_video(rates: &Rates, input: &Input, options: &crate::recipe::Options, fps: f64) -> Result<Rates> {
     let span = input.video.info().clip(Span {
         start: options.decode.from.unwrap_or(f64::NEG_INFINITY),
         end: options.decode.to.unwrap_or(f64::INFINITY),
@@ -56,7 +56,7 @@ pub(super) fn of_video(rates: Rates, input: &Input, options: &crate::recipe::Opt
     } else {
         0.0
     };
-    Ok(Rates { decode_s, ..rates })
+    Ok(Rates { decode_s, ..rates.clone() })
 }
 
 /// One file for each model, number format, number of cores and version of the program, below the user's cache.

@@ -35,14 +35,14 @@ impl Compressor for Context {
         others.iter().zip(shares).for_each(|(&patch, share)| counts[patch] = share);
         let mut groups = Vec::with_capacity(budget);
         let mut last_static = None;
-        for patch in 0..patches {
+        for (patch, &count) in counts.iter().enumerate() {
             let rows = patch * cells..(patch + 1) * cells;
-            if counts[patch] == cells {
+            if count == cells {
                 last_static = Some(patch);
                 groups.extend(rows.map(|at| Group { at, rows: vec![(at, 1.0)] }));
             } else {
                 // Before the window's first static frame, the frame is its own.
-                groups.extend(context(window, patch, last_static.unwrap_or(patch), counts[patch]));
+                groups.extend(context(window, patch, last_static.unwrap_or(patch), count));
             }
         }
         Selection::new(groups)

@@ -82,7 +82,7 @@ pub enum RunError {
     },
     /// The index
     #[error(transparent)]
-    Index(#[from] IndexError),
+    Index(Box<IndexError>),
     /// A reading that is no use to another question
     #[error("the sampler reads the question, so that there is nothing to keep for others")]
     NotIndexed,
@@ -94,6 +94,12 @@ pub enum RunError {
 impl From<PromptError> for RunError {
     fn from(error: PromptError) -> Self {
         Self::Prompt(Box::new(error))
+    }
+}
+
+impl From<IndexError> for RunError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(Box::new(error))
     }
 }
 

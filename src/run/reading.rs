@@ -8,7 +8,7 @@ use crate::decode::Video;
 use crate::generate::Session;
 use crate::index::{FORMAT, Kept, Key, Reading, Shelf};
 use crate::recipe::SearchMode;
-use crate::sample;
+use crate::sample::{self, Sampler};
 use longsight_models::{FrameRef, GrowingCache, KvCache, Sequence, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn key(model: &Model, shelf: &Shelf<'_>, plan: &Plan) -> Result<Option<Key>, RunError> {
-    if sample::sampler(&plan.sample.method).is_some_and(|sampler| sampler.reads_questions()) {
+    if sample::sampler(&plan.sample.method).is_some_and(Sampler::reads_questions) {
         return Ok(None);
     }
     let prefill = format!("{} {} {}", text(&plan.prefill.mode), plan.prefill.chunk, plan.prefill.revision);

@@ -50,7 +50,7 @@ pub struct Encoder<'m> {
 }
 
 impl<'m> Encoder<'m> {
-    /// An encoder of frames that are resized to `size` (as [`Vlm::frame_size`] gives).
+    /// An encoder of frames that are resized to `size` (as [`longsight_models::Processor::frame_size`] gives).
     #[must_use]
     pub fn new(model: &'m dyn Vlm, size: Size) -> Self {
         let card = model.card();

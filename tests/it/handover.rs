@@ -160,7 +160,10 @@ fn moments_come_in_the_same_formats_and_know_which_speak_of_one_video() {
     assert!(text.starts_with("b.mp4  00:00:03.000 - 00:00:04.000  verified, score 0.75\n"), "best first: {text}");
     let lines = render::moments(&both, Format::JsonLines).unwrap();
     let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-    assert_eq!(last, json!({"video": "b.mp4", "query": "a <b>goal</b>", "start": 3.0, "end": 4.0, "score": 0.75, "verified": true}));
+    assert_eq!(
+        last,
+        json!({"video": "b.mp4", "query": "a <b>goal</b>", "start": 3.0, "end": 4.0, "score": 0.75, "verified": true})
+    );
     let page = render::moments(&both, Format::Html).unwrap();
     assert_eq!((page.matches("<section>").count(), page.matches("<b>").count()), (2, 0));
 }
