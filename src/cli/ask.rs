@@ -308,7 +308,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     };
     let pipeline = &args.pipeline.reading.pipeline;
     let store = if args.no_index { None } else { args.store.store() };
-    let shelf = store.as_ref().map(|store| store.shelf(&input.path));
+    let shelf = store.as_ref().map(|store| store.shelf(&input.path, &facts.fingerprint));
     let job = Job {
         facts: &facts,
         questions: &questions,

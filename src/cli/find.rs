@@ -138,7 +138,7 @@ impl Search<'_> {
         let input = Input::open(path, &Limits::default())?;
         let facts = input.facts()?;
         let media = handover::media(&input.video, &input.name, self.format, &self.args.output);
-        let shelf = self.store.map(|store| store.shelf(&input.path));
+        let shelf = self.store.map(|store| store.shelf(&input.path, &facts.fingerprint));
         let job = Job {
             facts: &facts,
             questions: &[],

@@ -135,7 +135,7 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             rates: None,
             blind: false,
         };
-        let shelf = store.shelf(&input.path);
+        let shelf = store.shelf(&input.path, &facts.fingerprint);
         let keys = run::index(&model, input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
         let (key, _) = &keys[0];
         let known = keys.iter().all(|&(_, known)| known);

@@ -22,6 +22,8 @@ use std::time::SystemTime;
 
 /// Changes when what an entry holds, or means, does.
 pub const FORMAT: &str = "longsight.index/1";
+/// Letters of a video's fingerprint in front of the names of its entries.
+const FAMILY: usize = 16;
 /// The file that makes a folder an entry; its time is when the entry was last used.
 const ENTRY: &str = "entry.json";
 
@@ -57,8 +59,9 @@ pub enum IndexError {
 pub struct Key(String);
 
 impl Key {
-    /// The key of some content read in one way: `parts` are everything else that makes a difference.
-    fn of(content: &blake3::Hash, parts: &[&str]) -> Self {
+    /// The key of some content read in one way: `parts` are everything else that makes a difference. `family` stands in front, so that a
+    /// look at the folder tells whether anything is kept of a video at all.
+    fn of(family: &str, content: &blake3::Hash, parts: &[&str]) -> Self {
         let mut key = blake3::Hasher::new();
         key.update(content.as_bytes());
         for part in [FORMAT, env!("CARGO_PKG_VERSION")].iter().chain(parts) {
@@ -66,10 +69,10 @@ impl Key {
             key.update(&(part.len() as u64).to_le_bytes());
             key.update(part.as_bytes());
         }
-        Self(key.finalize().to_hex().to_string())
+        Self(format!("{family}-{}", key.finalize().to_hex()))
     }
 
-    /// In hex.
+    /// The beginning of the video's fingerprint, and 256 bits in hex.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0
@@ -82,22 +85,30 @@ pub struct Shelf<'s> {
     /// Where it is
     pub store: &'s Store,
     video: PathBuf,
+    family: String,
     content: OnceLock<blake3::Hash>,
 }
 
 impl Shelf<'_> {
+    /// Whether anything may be kept of the video: told by its fingerprint, without reading all of it.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        let names = self.store.below().unwrap_or_default();
+        names.iter().filter_map(|path| path.file_name()?.to_str()).any(|name| name.starts_with(&self.family))
+    }
+
     /// The key of the video read in one way: `parts` are everything besides its content that makes a difference.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn key(&self, parts: &[&str]) -> Result<Key, IndexError> {
         if let Some(content) = self.content.get() {
-            return Ok(Key::of(content, parts));
+            return Ok(Key::of(&self.family, content, parts));
         }
         let mut hasher = blake3::Hasher::new();
         let read = hasher.update_mmap(&self.video);
         read.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
-        Ok(Key::of(self.content.get_or_init(|| hasher.finalize()), parts))
+        Ok(Key::of(&self.family, self.content.get_or_init(|| hasher.finalize()), parts))
     }
 }
 
@@ -129,10 +140,11 @@ impl Store {
         Self { root }
     }
 
-    /// What is kept of the video in a file.
+    /// What is kept of the video in a file of this fingerprint ([`crate::decode::fingerprint`]).
     #[must_use]
-    pub fn shelf(&self, video: &Path) -> Shelf<'_> {
-        Shelf { store: self, video: video.to_path_buf(), content: OnceLock::new() }
+    pub fn shelf(&self, video: &Path, fingerprint: &str) -> Shelf<'_> {
+        let family = fingerprint.chars().take(FAMILY).collect();
+        Shelf { store: self, video: video.to_path_buf(), family, content: OnceLock::new() }
     }
 
     /// Where it is.

@@ -202,7 +202,7 @@ pub(super) fn pass(
 
 /// What the index has of the video, read by this plan. What cannot be used is not there.
 fn recalled(model: &Model, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
-    let shelf = job.index.filter(|_| !job.blind)?;
+    let shelf = job.index.filter(|shelf| !job.blind && shelf.holds_any())?;
     let found = reading::key(model, shelf, plan).and_then(|key| match key {
         Some(key) => Ok(shelf.store.get(&key)?.map(|kept| (key, kept))),
         None => Ok(None),

@@ -1,6 +1,7 @@
 //! A checkpoint that is ready to answer.
 
 use super::ModelFacts;
+use crate::decode::fingerprint;
 use crate::prefill::{PatternFile, PatternFileError};
 use crate::prompt::{PromptError, Prompter};
 use longsight_models::{Checkpoint, Family, LoadOptions, ModelError, Processor, Vlm, family_of};
@@ -115,9 +116,8 @@ impl Model {
     }
 }
 
-/// The hub's revision where the folder is a snapshot of one; else a hash of the configuration and of each shard's name,
-/// length and first 64 KiB (its header), which changes whenever the model was saved with other shapes or names, and in
-/// practice whenever it was saved anew.
+/// The hub's revision where the folder is a snapshot of one; else a hash of the configuration and of each shard's name and
+/// [`fingerprint`]: of all of it up to 64 MiB, beyond that of 32 pieces, so that retrained weights have another.
 fn revision(checkpoint: &Checkpoint) -> String {
     let folder = checkpoint.folder();
     let parent = folder.parent().and_then(Path::file_name);
@@ -127,14 +127,9 @@ fn revision(checkpoint: &Checkpoint) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(checkpoint.config().to_string().as_bytes());
     for shard in checkpoint.shards() {
-        // A shard that cannot be read fails when it is loaded; it adds nothing here.
-        let Ok(file) = std::fs::File::open(shard) else { continue };
         hash.update(shard.file_name().unwrap_or_default().as_encoded_bytes());
-        hash.update(&file.metadata().map_or(0, |facts| facts.len()).to_le_bytes());
-        let mut head = Vec::new();
-        if std::io::Read::read_to_end(&mut std::io::Read::take(file, 64 << 10), &mut head).is_ok() {
-            hash.update(&head);
-        }
+        // A shard that cannot be read fails when it is loaded; it adds nothing here.
+        hash.update(fingerprint(shard).unwrap_or_default().as_bytes());
     }
     hash.finalize().to_hex()[..16].to_owned()
 }
