@@ -223,11 +223,16 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
     answer
 }
 
-/// Says the spans of an answer that is nothing but times: those that hold, or if none does, those that may. What a closer
-/// look did not find again is evidence no more where there is better.
+/// Score from which a span that was not verified is shown beside verified ones: it is right more often than not.
+const LIKELY: f64 = 0.5;
+
+/// Says the spans of an answer that is nothing but times: those that hold or probably do, or if none does, those that may.
+/// What a closer look did not find again is evidence no more where there is better.
 fn times(answer: &mut Answer, ordinal: Option<Ordinal>) {
     let best = match () {
-        () if answer.evidence.iter().any(|span| span.verified) => |span: &Evidence| span.verified,
+        () if answer.evidence.iter().any(|span| span.verified) => {
+            |span: &Evidence| span.verified || span.score >= LIKELY
+        }
         () if answer.evidence.iter().any(|span| span.check != Check::Contradicted) => {
             |span: &Evidence| span.check != Check::Contradicted
         }
