@@ -9,6 +9,7 @@ pub use coverage::Coverage;
 pub use judge::{Check, Clues, iou, judge, status};
 pub use spans::{in_words, spans_in};
 
+use crate::question;
 use longsight_models::{FrameRef, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,17 +97,13 @@ pub struct Finding {
 /// A border is moved to the nearest seen frame; a span with no seen frame inside is reported, not shown.
 #[must_use]
 pub fn weigh(answer: &str, score: f64, seen: &[FrameRef], coverage: &Coverage) -> Finding {
-    let absent = says_absent(answer);
-    if (absent || says_no(answer)) && coverage.smallest_event_s > SHORT_EVENT_S {
-        // What lies between two frames was not seen, so that it cannot be denied.
-        let warning = format!(
-            "what is shorter than {:.1} s can lie between the frames that were seen: \"{answer}\" is not certain",
-            coverage.smallest_event_s
-        );
-        return Finding { status: Status::Partly, evidence: Vec::new(), warnings: vec![warning] };
+    let absent = denies(answer);
+    if (absent || question::says_no(answer)) && denial(coverage) == Status::Partly {
+        let warnings = vec![uncertain(answer, coverage)];
+        return Finding { status: Status::Partly, evidence: Vec::new(), warnings };
     }
     if absent {
-        return Finding { status: Status::Unanswerable, evidence: Vec::new(), warnings: Vec::new() };
+        return Finding { status: denial(coverage), evidence: Vec::new(), warnings: Vec::new() };
     }
     let named = spans_in(answer);
     let mut warnings = Vec::new();
@@ -138,13 +135,24 @@ pub fn weigh(answer: &str, score: f64, seen: &[FrameRef], coverage: &Coverage) -
 /// Events that questions are about last so long at least, unless they say otherwise.
 const SHORT_EVENT_S: f64 = 1.0;
 
-/// Whether the answer is a flat no.
-fn says_no(answer: &str) -> bool {
-    answer.split(|c: char| !c.is_alphanumeric()).next().is_some_and(|first| first.eq_ignore_ascii_case("no"))
+/// How well a denial is supported by what was seen: what could lie between two frames cannot be denied.
+#[must_use]
+pub fn denial(coverage: &Coverage) -> Status {
+    if coverage.smallest_event_s > SHORT_EVENT_S { Status::Partly } else { Status::Unanswerable }
+}
+
+/// What is told beside a denial that is only partly supported.
+#[must_use]
+pub fn uncertain(answer: &str, coverage: &Coverage) -> String {
+    let seconds = coverage.smallest_event_s;
+    format!(
+        "what is shorter than {seconds:.1} s can lie between the frames that were seen: \"{answer}\" is not certain"
+    )
 }
 
 /// Whether the answer says that the video does not show what was asked for.
-fn says_absent(answer: &str) -> bool {
+#[must_use]
+pub fn denies(answer: &str) -> bool {
     let text = answer.to_lowercase();
     ["not in the video", "not shown in the video", "does not appear in the video", "not visible in the video"]
         .iter()

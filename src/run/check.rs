@@ -6,6 +6,7 @@ use super::looker::Looker;
 use super::presence::Slice;
 use super::{Event, EvidencePlan, Question, RunError, Sink};
 use crate::evidence::{self, Check, Evidence};
+use crate::recipe;
 use longsight_models::Span;
 use std::time::Instant;
 
@@ -98,6 +99,8 @@ impl Closer<'_> {
         let mut options = self.looker.within(around);
         options.decode.fps = Some(self.plan.fps);
         options.decode.max_frames = Some(MOST_FRAMES);
+        // Closer means with nothing left out, whatever the first look did without, as far as it fits.
+        (options.sample, options.compress) = (recipe::Sample::default(), recipe::Compress::default());
         let probes = [self.probe.map(str::to_owned)];
         let said = self.looker.pass(&options, std::slice::from_ref(self.question), &probes, &mut |_| ())?;
         said.into_iter().next().ok_or(RunError::Cancelled)

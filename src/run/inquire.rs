@@ -131,10 +131,10 @@ fn settle(said: &mut Said) {
     let answer = &mut said.answer;
     let gone = said.candidates.iter().all(|one| one.evidence.check == Check::Contradicted);
     if let (Some(denial), true) = (said.denial.take(), gone) {
-        (answer.answer, answer.status) = (denial, Status::Unanswerable);
+        (answer.status, answer.answer) = (evidence::denial(&answer.coverage), denial);
     }
     let all = distinct(std::mem::take(&mut said.candidates)).into_iter().map(|candidate| candidate.evidence);
-    if answer.status == Status::Unanswerable {
+    if evidence::denies(&answer.answer) {
         answer.evidence = all.filter(|span| span.verified).collect();
         if !answer.evidence.is_empty() {
             answer.status = Status::Supported;

@@ -71,6 +71,10 @@ fn curve(
         let (yes, cost) = probability(model, tokens.patches(range.clone())?, probe)?;
         Ok((yes.map(|yes| Slice { start, end, frames: frames(tokens, range), yes }), cost))
     };
+    // Compression may have left a moment nothing to ask about; then the answer's own spans have to do.
+    if tokens.tokens_per_time().contains(&0) {
+        return Ok((Vec::new(), 0));
+    }
     // The first says whether the model answers with yes or no at all.
     let (Some(first), cost) = slice(0)? else { return Ok((Vec::new(), 0)) };
     // Short prompts keep one core busy each.

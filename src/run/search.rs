@@ -68,7 +68,7 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     let coverage = cover(&parts, stretch);
     let mut found: Vec<Candidate> = Vec::new();
     let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
-    let denial = parts.iter().find(|said| said.answer.status == Status::Unanswerable);
+    let denial = parts.iter().find(|said| evidence::denies(&said.answer.answer));
     let denial = denial.map(|said| said.answer.answer.clone());
     let (mut timing, mut warnings) = (Timing::default(), Vec::new());
     for said in &parts {
@@ -76,8 +76,10 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
         *texts.entry(&answer.answer).or_default() += 1;
         found.extend(said.candidates.iter().cloned());
         add(&mut timing, &answer.timing_s);
+        // What one part denies is told of the whole, if it is the answer.
+        let own = evidence::uncertain(&answer.answer, &answer.coverage);
         for warning in &answer.warnings {
-            if !warnings.contains(warning) {
+            if *warning != own && !warnings.contains(warning) {
                 warnings.push(warning.clone());
             }
         }
@@ -92,12 +94,26 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
         generated_tokens: sum.generated_tokens + usage.generated_tokens,
         check_tokens: sum.check_tokens + usage.check_tokens,
     })?;
+    let moments = parts.iter().map(|said| said.answer.plan.sample.moments).sum();
+    // Spared by the index only if every part was.
+    let index = parts.iter().all(|said| said.answer.index.is_some());
     let mut said = parts.into_iter().next()?;
     said.probability = probability;
     let answer = &mut said.answer;
     answer.plan.decode = plan.decode.clone();
-    answer.plan.vision.tokens = usize::try_from(coverage.visual_tokens_after).unwrap_or(usize::MAX);
-    answer.status = if named { Status::Supported } else { Status::Unanswerable };
+    let tokens = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    answer.plan.vision.tokens = tokens(coverage.visual_tokens_before);
+    answer.plan.sample.moments = moments;
+    answer.plan.compress.tokens = tokens(coverage.visual_tokens_after);
+    answer.index = answer.index.take().filter(|_| index);
+    if !named && evidence::denies(&usual) && evidence::denial(&coverage) == Status::Partly {
+        warnings.push(evidence::uncertain(&usual, &coverage));
+    }
+    answer.status = match named {
+        true => Status::Supported,
+        false if evidence::denies(&usual) => evidence::denial(&coverage),
+        false => Status::Partly,
+    };
     answer.answer = if named { evidence::in_words(&spans) } else { usual };
     answer.evidence = found.iter().map(|one| one.evidence.clone()).collect();
     (answer.coverage, answer.timing_s, answer.warnings, answer.usage) = (coverage, timing, warnings, usage);
@@ -126,6 +142,7 @@ fn cover(parts: &[Said], stretch: Span) -> Coverage {
         all.frames_decoded += part.frames_decoded;
         all.frames_seen += part.frames_seen;
         all.max_gap_s = all.max_gap_s.max(part.max_gap_s);
+        all.smallest_event_s = all.smallest_event_s.max(part.smallest_event_s);
         all.visual_tokens_before += part.visual_tokens_before;
         all.visual_tokens_after += part.visual_tokens_after;
     }

@@ -1,5 +1,4 @@
 //! What the tests share: generated clips, the command, real media where the machine has some.
-#![allow(dead_code, reason = "not every test uses everything")]
 
 pub(crate) mod clip;
 pub(crate) mod command;
