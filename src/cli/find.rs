@@ -6,6 +6,7 @@ use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
 use super::index::StoreArgs;
 use super::video::Input;
 use super::{Context, handover, output, parse_time, progress, wait};
+use crate::batch::{self, Inputs, Selection};
 use crate::decode::Limits;
 use crate::index::Store;
 use crate::recipe::Options;
@@ -20,14 +21,6 @@ const EXAMPLES: &str = r#"Examples:
   longsight find clips/ "the sign says EXIT" --top 5
   longsight find day1.mkv day2.mkv "When does the red car appear?" --min-score 0.9 --json
   longsight find lecture.mp4 "a slide with a table in the last ten minutes""#;
-
-/// Endings of the files that are taken from a folder.
-const VIDEO_ENDINGS: [&str; 18] = [
-    "mp4", "m4v", "mov", "mkv", "webm", "avi", "ts", "m2ts", "mts", "mpg", "mpeg", "flv", "wmv", "ogv", "3gp", "mxf",
-    "vob", "divx",
-];
-/// Folders inside folders that are gone into.
-const DEEPEST: usize = 32;
 
 /// Arguments of `longsight find`.
 #[derive(Debug, Clone, clap::Args)]
@@ -76,7 +69,7 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let (query, named) = args.videos_and_query.split_last().ok_or_else(|| usage("no query"))?;
     let query = query.to_str().map(str::trim).filter(|query| !query.is_empty());
     let query = query.ok_or_else(|| usage("the query is empty or no text"))?;
-    let videos = videos(named)?;
+    let videos = videos(named, context)?;
     let format = args.output.format(context)?;
     if videos.len() > 1 && !format.holds_several_videos() {
         return Err(usage("this format holds the moments of one video"));
@@ -199,59 +192,12 @@ fn best(mut found: Vec<Found>, top: usize, least: f64) -> Vec<Found> {
     found
 }
 
-/// Every video that was named, and those in the folders that were.
-fn videos(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut videos = Vec::new();
-    for path in named {
-        if path.is_dir() {
-            let before = videos.len();
-            walk(path, DEEPEST, &mut videos)
-                .map_err(|error| Failure::new(Kind::Input, format!("{}: cannot be read: {error}", path.display())))?;
-            if videos.len() == before {
-                return Err(Failure::new(Kind::Input, format!("{}: no video in this folder", path.display()))
-                    .hint("files are known by their endings: mp4, mov, mkv, ..."));
-            }
-        } else {
-            videos.push(path.clone());
-        }
+/// Every video that was named, and those in the folders that were, as a batch takes them.
+fn videos(named: &[PathBuf], context: &Context) -> Result<Vec<PathBuf>> {
+    let gathered = batch::gather(&Inputs { paths: named.to_vec(), selection: Selection::default() })?;
+    for note in &gathered.notes {
+        let path = note.path.display().to_string();
+        output::note(context, &format!("longsight: {}: {}, and is left out", path.escape_debug(), note.reason));
     }
-    Ok(videos)
-}
-
-/// The videos of a folder and of those inside it, by name; links to folders are not followed.
-fn walk(folder: &Path, deepest: usize, videos: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
-        if kind.is_dir() && deepest > 0 {
-            walk(&path, deepest - 1, videos)?;
-        } else if !kind.is_dir() && ending.is_some_and(|ending| VIDEO_ENDINGS.contains(&ending.as_str())) {
-            videos.push(path);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use super::*;
-
-    #[test]
-    fn folders_give_their_videos_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.MP4", "a.mkv", "notes.txt", "in/c.webm"] {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
-        }
-        let found = videos(&[folder.path().to_path_buf()]).unwrap();
-        let names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().to_string_lossy().into_owned()).collect();
-        assert_eq!(names, ["a.mkv", "b.MP4", "in/c.webm"]);
-        let empty = tempfile::tempdir().unwrap();
-        assert_eq!(videos(&[empty.path().to_path_buf()]).unwrap_err().kind, Kind::Input);
-    }
+    Ok(gathered.sources.into_iter().map(|source| source.path).collect())
 }

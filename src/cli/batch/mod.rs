@@ -180,6 +180,18 @@ fn questions(path: &Path) -> Result<Questions> {
     })
 }
 
+impl From<GatherError> for Failure {
+    fn from(error: GatherError) -> Self {
+        let hint = match error {
+            GatherError::Nothing => {
+                "give a folder of videos, which are known by their endings (mp4, mov, mkv, ...), or name files"
+            }
+            GatherError::Folder { .. } => "check its permissions",
+        };
+        Self::new(Kind::Input, error).hint(hint)
+    }
+}
+
 fn gather(args: &Args) -> Result<Gathered> {
     let mut paths = Vec::new();
     for input in &args.inputs {
@@ -195,13 +207,7 @@ fn gather(args: &Args) -> Result<Gathered> {
         paths.extend(batch::list(&bytes));
     }
     let selection = Selection { include: args.include.clone(), exclude: args.exclude.clone(), shard: args.shard };
-    batch::gather(&Inputs { paths, selection }).map_err(|error| {
-        let hint = match error {
-            GatherError::Nothing => "give a folder of videos, or say what to take with --include",
-            GatherError::Folder { .. } => "check its permissions",
-        };
-        Failure::new(Kind::Input, error).hint(hint)
-    })
+    Ok(batch::gather(&Inputs { paths, selection })?)
 }
 
 /// `--dry-run`
