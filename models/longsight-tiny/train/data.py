@@ -7,7 +7,7 @@ same position, so that each is trained exactly as it will be asked alone.
 import json, math, pathlib
 import numpy as np
 import torch
-from truth import SEEN, STATES, THINGS, cells, stamp_digits, story
+from truth import SEEN, STATES, THINGS, cells, room, stamp_digits, story
 
 CELLS = 3  # visual tokens a side: 96 pixels / (16 x 2)
 
@@ -25,6 +25,16 @@ class Clips:
         if len(x) % 2:
             x, times = np.concatenate([x, x[-1:]]), times + times[-1:]
         return x.reshape(-1, 2, *x.shape[1:]), list(zip(times[::2], times[1::2]))
+
+
+def scene_of(row, n):
+    """The `n`-th scene of a clip as a clip of its own, to be described; None where it has no frame."""
+    scene, after = row["scenes"][n], row["scenes"][n + 1:n + 2]
+    # What has begun to turn into the next scene shows both.
+    end = scene["span"][1] - (after[0]["entrance"].get("seconds", 0) if after else 0)
+    inside = [i for i, t in enumerate(row["times"]) if scene["span"][0] <= t < end]
+    return inside and dict(row, offset=row["offset"] + inside[0], frames=len(inside), times=[row["times"][i] for i in inside],
+                           scenes=[scene], questions=[row["captions"][n]])
 
 
 def span_text(spans):
@@ -103,6 +113,7 @@ class Packer:
     def row(self, clips, row, questions, rng=None, stride=1):
         """One clip with its questions; with `rng` it may stand late in a longer one (see `afar`)."""
         pixels, pairs = clips.pairs(row, stride)
+        pixels, move = moved(rng, pixels, [s["sign"] for s in row["scenes"] if s["sign"]]) if rng else (pixels, (0, 0))
         shift, leaps = afar(rng, len(pairs)) if rng else (0.0, {})
         weights = diluted(rng, len(pairs)) if rng else [0.0] * len(pairs)
         times = [(a + b) / 2 + shift for a, b in pairs]
@@ -133,7 +144,7 @@ class Packer:
         weight += [0.0] * (len(ids) - len(weight))
         stamps = [stamp_digits(t) for t in times]
         told, counts = story(row, pairs)
-        seen = [cells(row, a, b, CELLS) for a, b in pairs]
+        seen = [cells(row, a, b, CELLS, move) for a, b in pairs]
         seen = [torch.full((CELLS * CELLS, len(SEEN)), -1.0) if y is None else y for y in seen]
         return dict(ids=ids, pos=pos, seg=seg, pair=pair, weight=weight, target=target, pixels=pixels, kept=kept, story=told, counts=counts, seen=seen, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
@@ -191,6 +202,20 @@ def afar(rng, pairs):
             leaps[rng.randint(0, pairs)] = leap
             left -= leap
     return shift, leaps
+
+
+MOVED = 12  # pixels that a clip's pictures are moved by at most
+
+
+def moved(rng, pixels, signs, most=MOVED):
+    """Pictures [..., side, side, 3] moved by some pixels, their edges drawn out, no sign cut off; and the move to the right and down in
+    sides. The world's things stand anywhere, so what is learned must not depend on where they stood in so many clips."""
+    side = pixels.shape[-2]
+    left, right, up, down = (min(most, int(part * side)) for part in room(signs))
+    x, z = rng.randint(-left, right), rng.randint(-up, down)
+    place = np.arange(side)
+    across, along = (place - x).clip(0, side - 1), (place - z).clip(0, side - 1)
+    return pixels[..., along[:, None], across, :], (x / side, z / side)
 
 
 def pair_at(pairs, time):

@@ -1,6 +1,6 @@
 """Teaches the vision tower to name what single frames show, before any language: minutes here save hours later.
 
-Use: pretrain.py --data DIR --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 12
+Use: pretrain.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 12
 
 Every visual token (a third of the picture each way) is asked which words of the world apply to it: its scores are its products
 with the language model's own word vectors, so that the tower ends up speaking in them. Truth comes from the script (`truth.cells`).
@@ -9,26 +9,30 @@ import argparse, json, os, pathlib, random, threading, time
 import torch
 from tokenizers import Tokenizer
 from asker import Asker
-from data import CELLS, Clips
+from data import CELLS, Clips, moved
 from model import Tiny
 from train import DEVICE, HALF, ahead, clock, load, on_device, optimisers
 from truth import COLOURS, MOTIONS, NUMBERS, SEEN, SHAPES, WORDS, cells
 
+FAR = 24  # pixels that a pair is moved by at most
 
-def batches(clips, size, seed, stop):
+
+def batches(sources, size, seed, stop, shifted=True):
     rng = random.Random(seed)
-    # Numbers are the hardest to tell apart, and few clips have one.
-    signed = [row for row in clips.rows if any(s["sign"] and not s["sign"]["text"].isalpha() for s in row["scenes"])]
     while not stop.is_set():
         pixels, targets = [], []
         while len(pixels) < size:
-            row = rng.choice(signed if signed and rng.random() < 0.4 else clips.rows)
+            # Numbers are the hardest to tell apart, and few clips have one: boards are among the sources as often as all clips.
+            clips = rng.choice(sources)
+            row = rng.choice(clips.rows)
             k = rng.randrange(row["frames"])
             l = min(k + 1, row["frames"] - 1)
-            y = cells(row, row["times"][k], row["times"][l], CELLS)
+            pair, shift = clips.frames[[row["offset"] + k, row["offset"] + l]], (0, 0)
+            if shifted:
+                pair, shift = moved(rng, pair, [s["sign"] for s in row["scenes"] if s["sign"]], FAR)
+            y = cells(row, row["times"][k], row["times"][l], CELLS, shift)
             if y is not None:
-                pixels.append(torch.from_numpy(clips.frames[row["offset"] + k:row["offset"] + k + 2].copy() if l > k else
-                                               clips.frames[[row["offset"] + k] * 2]))
+                pixels.append(torch.from_numpy(pair))
                 targets.append(y)
         yield torch.stack(pixels), torch.stack(targets)
 
@@ -42,7 +46,7 @@ def score(asker, visual, pixels, y):
 @torch.no_grad()
 def held_out(asker, visual, clips, count=512):
     """Of the targets that hold, how many score above even odds; and of those that score so, how many hold."""
-    pixels, y = on_device(next(batches(clips, count, 7, threading.Event())))
+    pixels, y = on_device(next(batches([clips], count, 7, threading.Event(), shifted=False)))
     _, scores = score(asker, visual, pixels, y)
     groups = dict(colour=COLOURS, shape=SHAPES, word=WORDS, number=NUMBERS,
                   motion=MOTIONS, half=["first only", "second only"])
@@ -57,7 +61,7 @@ def held_out(asker, visual, clips, count=512):
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--data", type=pathlib.Path, required=True)
+    ap.add_argument("--data", nargs="+", type=pathlib.Path, required=True, help="as often one as another")
     ap.add_argument("--held-out", type=pathlib.Path, required=True)
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--out", type=pathlib.Path, required=True)
@@ -68,7 +72,7 @@ def main():
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
-    tok, clips, held = Tokenizer.from_file(a.tokenizer), Clips(a.data), Clips(a.held_out)
+    tok, sources, held = Tokenizer.from_file(a.tokenizer), [Clips(d) for d in a.data], Clips(a.held_out)
     model = Tiny(tok.get_vocab_size()).to(DEVICE)
     if a.init:
         saved = load(a.init)
@@ -79,7 +83,7 @@ def main():
     if a.init and "asker" in saved:
         asker.load_state_dict(saved["asker"])
     opts = optimisers(visual, a.rate) + [torch.optim.AdamW(asker.parameters(), lr=a.rate)]
-    feed, started, shown, step, total = ahead(lambda stop: batches(clips, a.batch, 3, stop)), clock(), time.time(), 0, []
+    feed, started, shown, step, total = ahead(lambda stop: batches(sources, a.batch, 3, stop)), clock(), time.time(), 0, []
     while (spent := clock() - started) < a.minutes * 60:
         for o in opts:
             for g in o.param_groups:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains longsight-tiny from nothing: generates the clips, trains the three stages, exports, and checks against transformers.
-# Use: run.sh WORK_DIR   (22 GB of disk; some three hours on 2 cores; needs `pip install torch==2.11.0 numpy
+# Use: run.sh WORK_DIR   (24 GB of disk; some three hours on 2 cores; needs `pip install torch==2.11.0 numpy
 # tokenizers safetensors`, a C++ compiler, and transformers==5.23.0 with torchvision==0.26.0 for the check)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +15,7 @@ clips short  --clips 14000 --seconds-min 1  --seconds-max 4
 clips middle --clips 16000 --seconds-min 4  --seconds-max 16 --seed 200000
 clips long   --clips 6000  --seconds-min 10 --seconds-max 60 --seed 400000
 clips minutes --clips 300  --seconds-min 120 --seconds-max 600 --seed 600000 --sample-fps 1
+clips boards --clips 40000 --boards --seed 800000
 clips words  --clips 300   --seconds-min 10 --seconds-max 60 --seed 5000000
 clips held-middle --split held-out --clips 64 --seconds-min 4  --seconds-max 16 --seed 200000
 clips held-long   --split held-out --clips 64 --seconds-min 10 --seconds-max 60 --seed 300000
@@ -25,7 +26,7 @@ tok="$work/tok/tokenizer.json"
 # Memory that glibc gives back after every step has to be cleared by the system before the next.
 export MALLOC_MMAP_THRESHOLD_=$((1 << 32)) MALLOC_TRIM_THRESHOLD_=$((1 << 33))
 # Minutes are processor time: other work on the machine makes it last longer, not end sooner.
-[ -f "$work/vision/last.pt" ] || python3 pretrain.py --data "$work/short" --held-out "$work/held-middle" --tokenizer "$tok" \
+[ -f "$work/vision/last.pt" ] || python3 pretrain.py --data "$work"/{short,boards} --held-out "$work/held-middle" --tokenizer "$tok" \
     --out "$work/vision" --minutes "${VISION_MINUTES:-30}"
 # The tower speaks in words by now and stays as it is, while the language model learns to listen.
 [ -f "$work/first/done" ] || { python3 train.py --data "$work"/{short,middle,long} --held-out "$work/held-middle" --tokenizer "$tok" \

@@ -13,12 +13,13 @@ from torch.nn import functional as F
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from asker import Asker
-from data import Clips, Packer, pack
+from data import Clips, Packer, pack, scene_of
 from model import CONFIG, RMSNorm, Tiny, rotate
 from truth import DIGITS, MOST, SCENES, SORTS, STATES, THINGS
 
 
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
+SCENED = 0.15  # share of clips of which a scene is shown and described alone
 FRAMES = 20  # a batch of `--batch` clips has at most so many frames a clip; longer clips come in smaller batches
 
 
@@ -43,7 +44,8 @@ def batches(sources, packer, size, per_clip, seed, stop):
     """Endless batches of clips of like length, made on one thread ahead of the training."""
     rng = random.Random(seed)
     while not stop.is_set():
-        order = [(clips, row, slower(rng, row)) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
+        rows = [(clips, scened(rng, row)) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
+        order = [(clips, row, slower(rng, row)) for clips, row in rows]
         rng.shuffle(order)
         for start in range(0, len(order), size * 16):
             chunks = [[]]
@@ -54,6 +56,11 @@ def batches(sources, packer, size, per_clip, seed, stop):
             rng.shuffle(chunks)
             for chunk in filter(None, chunks):
                 yield pack([packer.row(clips, row, pick(rng, row["questions"], per_clip), rng, stride) for clips, row, stride in chunk])
+
+
+def scened(rng, row):
+    """A clip as it is, or one scene of it alone."""
+    return rng.random() < SCENED and scene_of(row, rng.randrange(len(row["scenes"]))) or row
 
 
 def slower(rng, row):
@@ -150,8 +157,9 @@ def evaluate(model, clips, packer, limit=64):
     of what the argmaxes of "when" say."""
     model.eval()
     right, total, overlap = {}, {}, []
-    for start in range(0, min(limit, len(clips.rows)), 8):
-        chunk = clips.rows[start:start + 8]
+    clipped = clips.rows[:limit]
+    scenes = [scene for row in clipped for n in range(len(row["scenes"])) if (scene := scene_of(row, n))]
+    for chunk in [rows[start:start + 8] for rows in (clipped, scenes) for start in range(0, len(rows), 8)]:
         batch = on_device(pack([packer.row(clips, r, r["questions"]) for r in chunk]))
         with torch.autocast(DEVICE, torch.bfloat16, enabled=HALF):
             logits, asked, *_ = forward(model, batch)

@@ -55,9 +55,21 @@ def on(span, t):
     return span[0] <= t < span[1]
 
 
-def cells(row, a, b, side):
+def cell_at(x, z, side):
+    """The cell of a point, or None outside the picture."""
+    return int(z * side) * side + int(x * side) if 0 <= x < 1 and 0 <= z < 1 else None
+
+
+def room(signs):
+    """How far [left, right, up, down] pictures can be moved before a sign leaves them, in their sides."""
+    reach = lambda s: ((6 * len(s["text"]) + 1) * s["stroke"] / 2, 4.5 * s["stroke"])
+    sides = [(x - w, 1 - x - w, z - h, 1 - z - h) for (x, z), (w, h) in ((s["centre"], reach(s)) for s in signs)]
+    return [max(0.0, min(side)) for side in zip(*sides, [1.0] * 4)]
+
+
+def cells(row, a, b, side, shift=(0, 0)):
     """Targets [side * side, SEEN] of one pair: 1, 0, or -1 where nothing is asked. None in a flash and while one scene turns into
-    another.
+    another. `shift` is how far the pictures have been moved to the right and down, in their sides.
 
     An object's colour, shape and motion hold for the cell of its centre; cells that it only touches are not asked for it."""
     scenes = [s for s in row["scenes"] if s["span"][0] <= a and b < s["span"][1]]
@@ -78,8 +90,9 @@ def cells(row, a, b, side):
         t = mid if first and second else a if first else b
         share = (t - o["span"][0]) / (o["span"][1] - o["span"][0])
         x, z = (f + (g - f) * min(1, max(0, share)) for f, g in zip(o["from"], o["to"]))
+        x, z = x + shift[0], z + shift[1]
         reach = (o["diameters"][0] + (o["diameters"][1] - o["diameters"][0]) * share) / 2
-        centre = min(side - 1, int(z * side)) * side + min(side - 1, int(x * side))
+        centre = cell_at(x, z, side)
         for cell in range(side * side):
             r, c = divmod(cell, side)
             dx = max(c / side - x, 0, x - (c + 1) / side)
@@ -96,8 +109,7 @@ def cells(row, a, b, side):
                 y[cell, OBJECT] = -1
     sign = scene["sign"]
     if sign and (on(sign["span"], a) or on(sign["span"], b)):
-        x, z = sign["centre"]
-        cell = min(side - 1, int(z * side)) * side + min(side - 1, int(x * side))
+        cell = cell_at(sign["centre"][0] + shift[0], sign["centre"][1] + shift[1], side)
         y[:, SIGN] = -1
         y[cell, SIGN] = 0
         first, second = ({SEEN.at[n] for n in sign_labels(sign, t)} for t in (a, b))

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice::{Dice, Split};
 use crate::media::{Decoder, EncodeOptions, Encoder, MediaError};
-use crate::questions::{Kind, ask, prompt_text};
+use crate::questions::{Kind, Question, ask, captions, prompt_text};
 use crate::render::{Renderer, Style};
 use crate::script::{Scene, Script, Span, Wishes};
 
@@ -41,6 +41,8 @@ pub struct ExportOptions {
     pub clips: u64,
     /// How long they are.
     pub wishes: Wishes,
+    /// Clips of a second that always have a sign ([`Script::board`]), whatever the wishes.
+    pub boards: bool,
     /// Questions for each clip, at most.
     pub questions: usize,
     /// Side of the exported frames in pixels.
@@ -70,6 +72,8 @@ pub struct ClipLine {
     pub scenes: Vec<Scene>,
     /// What to ask.
     pub questions: Vec<ExportedQuestion>,
+    /// What to ask of each scene by itself.
+    pub captions: Vec<ExportedQuestion>,
 }
 
 /// A question as a model is trained on it.
@@ -154,7 +158,11 @@ pub fn export(folder: &Path, options: &ExportOptions, mut done: impl FnMut(u64))
 
 /// The line, its offset still 0, and the pixels of one clip.
 fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), ExportError> {
-    let script = Script::write(options.split, seed, &options.wishes);
+    let script = if options.boards {
+        Script::board(options.split, seed)
+    } else {
+        Script::write(options.split, seed, &options.wishes)
+    };
     let encoding = encoding(&script);
     let times = sample_times(script.duration, options.sample_fps, options.max_frames);
     let shown = sampled(&script, &encoding, &times).map_err(|source| ExportError::Clip { seed, source })?;
@@ -167,19 +175,23 @@ fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), Expor
             Some(small) => pixels.extend(small.ok_or(ExportError::Resize { seed, size: side })?),
         }
     }
-    let questions = ask(&script, options.questions).into_iter().map(|question| ExportedQuestion {
-        kind: question.kind,
-        prompt: prompt_text(&question),
-        answer: question.answer,
-        spans: question.spans,
-    });
+    let exported = |questions: Vec<Question>| {
+        let one = |question: Question| ExportedQuestion {
+            kind: question.kind,
+            prompt: prompt_text(&question),
+            answer: question.answer,
+            spans: question.spans,
+        };
+        questions.into_iter().map(one).collect()
+    };
     let line = ClipLine {
         offset: 0,
         frames: shown.len(),
         times: shown.iter().map(|(time, _)| *time).collect(),
         duration: script.duration,
         seed,
-        questions: questions.collect(),
+        questions: exported(ask(&script, options.questions)),
+        captions: exported(captions(&script)),
         scenes: script.scenes,
     };
     Ok((line, pixels))
@@ -280,6 +292,7 @@ mod tests {
             seed: 40,
             clips: 20,
             wishes: Wishes { shortest: 2.0, longest: 40.0 },
+            boards: false,
             questions: 4,
             size: 96,
             sample_fps: 2.0,

@@ -103,6 +103,9 @@ struct ExportArgs {
     /// Longest clip in seconds
     #[arg(long, default_value_t = 60.0)]
     seconds_max: f64,
+    /// Clips of a second that always have a sign, instead
+    #[arg(long, conflicts_with_all = ["seconds_min", "seconds_max"])]
+    boards: bool,
     /// Most questions of a clip
     #[arg(long, default_value_t = 16)]
     questions: usize,
@@ -153,6 +156,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 seed: args.seed,
                 clips: args.clips,
                 wishes: Wishes { shortest: args.seconds_min, longest: args.seconds_max },
+                boards: args.boards,
                 questions: args.questions,
                 size: args.size,
                 sample_fps: args.sample_fps,

@@ -24,6 +24,8 @@ struct Look {
     objects: Vec<(Pair, [f64; 2], f64)>,
     sign: Option<String>,
     counter: Option<String>,
+    /// How far right the sign or counter is.
+    plate: f64,
     scene: usize,
 }
 
@@ -64,6 +66,7 @@ impl Viewer {
                     .collect(),
                 sign: plate(false).map(|sign| sign.text.clone()),
                 counter: plate(true).map(|sign| sign.text_at(time)),
+                plate: scene.sign.as_ref().map_or(0.0, |sign| sign.centre[0]),
                 scene: number + 1,
             }
         };
@@ -174,8 +177,57 @@ impl Viewer {
                 let scenes: BTreeSet<usize> = looks.iter().map(|look| look.scene).collect();
                 format!("Scene {}.", one_of(&scenes)?)
             }
+            Kind::Caption => self.tell(question.spans[0]),
             Kind::Choice => return fail("a choice in a choice"),
         })
+    }
+
+    /// What happens within a scene, in the order of first sight, from left to right.
+    fn tell(&self, [start, end]: Span) -> String {
+        let within = |span: &Span| start <= span[0] && span[1] <= end;
+        let looks = |[start, end]: Span| &self.0[(start / GRID) as usize..(end / GRID) as usize];
+        let pairs: Vec<(Pair, Span)> = self
+            .pairs()
+            .into_iter()
+            .flat_map(|pair| self.spans(&Mention::Pair(pair)).into_iter().map(move |span| (pair, span)))
+            .filter(|(_, span)| within(span))
+            .collect();
+        let at = |look: &Look, pair: Pair| look.objects.iter().find(|one| one.0 == pair).map_or([0.0; 2], |one| one.1);
+        let first = |(pair, span): (Pair, Span)| at(&looks(span)[0], pair);
+        // The same thing in another colour from then on: it shows in the same place.
+        let follows = |(one, a): (Pair, Span), (other, b): (Pair, Span)| {
+            let last = at(&looks(a)[looks(a).len() - 1], one);
+            one.shape == other.shape && a[1] == b[0] && last == first((other, b))
+        };
+        let mut told: Vec<(f64, f64, String)> = Vec::new();
+        for &thing in pairs.iter().filter(|&&thing| !pairs.iter().any(|&other| follows(other, thing))) {
+            let (pair, span) = thing;
+            let does = match pairs.iter().find(|&&other| follows(thing, other)) {
+                Some((other, _)) => format!("becomes {}", other.colour.word()),
+                None => match self.way(pair, span) {
+                    "It grows." => "grows".to_owned(),
+                    "It shrinks." => "shrinks".to_owned(),
+                    "It does not move." => "does not move".to_owned(),
+                    way => format!("moves {}", way.trim_end_matches('.').to_lowercase()),
+                },
+            };
+            // Looks are half a step after what they stand for.
+            let next = looks(span).get(1).map_or(first(thing), |look| at(look, pair));
+            let left = first(thing)[0] - (next[0] - first(thing)[0]) / 2.0;
+            let article = if pair.colour == Colour::Orange { "An" } else { "A" };
+            told.push((span[0], left, format!("{article} {} {} {does}.", pair.colour.word(), pair.shape.word())));
+        }
+        let plates = self.texts().into_iter().map(|text| (Mention::Sign(text.clone()), format!("A sign says {text}.")));
+        let counter = self.0.iter().find_map(|look| look.counter.clone());
+        let counter = counter.map(|text| (Mention::Counter, format!("A counter starts from {text}.")));
+        for (mention, text) in plates.chain(counter) {
+            for span in self.spans(&mention).into_iter().filter(within) {
+                told.push((span[0], looks(span)[0].plate, text.clone()));
+            }
+        }
+        told.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let told: Vec<String> = told.into_iter().map(|(.., text)| text).collect();
+        if told.is_empty() { "Nothing happens.".to_owned() } else { told.join(" ") }
     }
 
     fn way(&self, pair: Pair, span: Span) -> &'static str {

@@ -4,6 +4,7 @@
 //! against the script by independent code in this module's tests. Never looks at pixels.
 
 mod absent;
+mod caption;
 mod choice;
 mod facts;
 mod objects;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::dice::Dice;
 use crate::script::{Script, Span};
 
+pub use caption::{CAPTION, NOTHING, captions};
 use facts::Facts;
 
 /// The stream of choices questions are drawn from.
@@ -50,6 +52,8 @@ pub enum Kind {
     Choice,
     /// Asks about something that is not there, and the answer says so.
     Absent,
+    /// What happens in a scene? Not among those of [`ask`]: see [`captions`].
+    Caption,
 }
 
 /// A question about a clip, with its answer.

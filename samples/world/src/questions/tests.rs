@@ -20,7 +20,7 @@ proptest! {
     fn every_answer_follows_from_the_script(seed: u64, train: bool, shortest in 1.0..20.0_f64, more in 0.0..50.0_f64) {
         let split = if train { Split::Train } else { Split::HeldOut };
         let script = Script::write(split, seed, &Wishes { shortest, longest: shortest + more });
-        for question in ask(&script, MANY) {
+        for question in ask(&script, MANY).into_iter().chain(captions(&script)) {
             prop_assert_eq!(check(&script, &question), Ok(()));
         }
     }

@@ -3,6 +3,7 @@
 //! In: a seed and [`Wishes`]. Out: a [`Script`], which says everything a viewer can be asked about. Times are seconds from
 //! the start of the clip, multiples of 0.5; spans are `[start, end)`. Never touches pixels.
 
+mod board;
 mod haystack;
 mod place;
 mod write;

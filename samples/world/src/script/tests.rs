@@ -90,3 +90,17 @@ fn the_script_survives_json() {
     let text = serde_json::to_string(&script).expect("a script is JSON");
     assert_eq!(serde_json::from_str::<Script>(&text).expect("the same script"), script);
 }
+
+#[test]
+fn a_board_has_a_sign_and_numbers_are_common() {
+    let boards: Vec<Script> = (0..300).map(|seed| Script::board(Split::HeldOut, seed)).collect();
+    assert!(boards.iter().all(|board| board.scenes.len() == 1 && board.scenes[0].sign.is_some()));
+    let texts: std::collections::BTreeSet<&str> = boards
+        .iter()
+        .flat_map(|board| &board.scenes)
+        .flat_map(|scene| &scene.sign)
+        .map(|sign| sign.text.as_str())
+        .collect();
+    let numbers = texts.iter().filter(|text| text.len() == 2 && text.chars().all(|letter| letter.is_ascii_digit()));
+    assert!(numbers.count() > 60, "{texts:?}");
+}

@@ -55,6 +55,8 @@ pub(super) struct Writer {
     pub(super) shapes: Vec<Shape>,
     /// Of a hundred scenes, how many have a sign.
     pub(super) signs: usize,
+    /// Of a hundred signs that are no counters, how many have a word; the others have a number.
+    pub(super) words: usize,
     /// In how many spans a pair may be seen.
     pub(super) most_spans: usize,
     seen: Vec<(Pair, Span)>,
@@ -71,6 +73,7 @@ impl Writer {
             colours: Colour::ALL.to_vec(),
             shapes: Shape::ALL.to_vec(),
             signs: 45,
+            words: 70,
             most_spans: 2,
             seen: Vec::new(),
             texts: Vec::new(),
@@ -263,7 +266,7 @@ impl Writer {
     /// A text that has not been shown yet.
     pub(super) fn text(&mut self) -> String {
         loop {
-            let text = if self.dice.chance(70) {
+            let text = if self.dice.chance(self.words) {
                 (*self.dice.pick(&SIGN_WORDS)).to_owned()
             } else {
                 self.dice.between(10, 99).to_string()
