@@ -7,9 +7,12 @@ mod compress;
 mod constraints;
 // frames out of a file
 pub mod decode;
+mod describe;
 mod evidence;
+mod find;
 // a grid of shares as a picture
 pub mod heat_map;
+mod injection;
 mod niah;
 mod prefill;
 // the public benchmarks' files and scores
@@ -22,7 +25,10 @@ mod world;
 
 pub use compress::{CompressBench, CompressRow, compress};
 pub use constraints::{Condition, Conditioned, constraints};
+pub use describe::{DescribeBench, DescribeReport, Misdescribed, describe};
 pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};
+pub use find::{FindBench, FindReport, NotFirst, find};
+pub use injection::{InjectionBench, InjectionReport, injection};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};

@@ -8,6 +8,7 @@ mod batch;
 mod bench;
 mod cache;
 mod completions;
+mod describe;
 mod doctor;
 mod dtype;
 mod failure;
@@ -71,6 +72,8 @@ enum Command {
     Plan(plan::Args),
     /// Find where a described moment happens, in videos and folders of them
     Find(find::Args),
+    /// Say what happens in a video, scene by scene, and in which chapters
+    Describe(describe::Args),
     /// Ask questions about every video of a folder; what was interrupted goes on where it stopped
     Batch(batch::Args),
     /// List the shots of a video
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Ask(args) => ask::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),
         Command::Find(args) => find::run(&args, &context),
+        Command::Describe(args) => describe::run(&args, &context),
         Command::Batch(args) => batch::run(&args, &context),
         Command::Scenes(args) => scenes::run(&args, &context),
         Command::Frames(args) => frames::run(&args, &context),

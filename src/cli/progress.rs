@@ -22,6 +22,8 @@ impl Bar {
     pub(super) fn show(&mut self, event: &Event) {
         match event {
             Event::Loading => self.spin("loading the model"),
+            Event::Surveying { seconds, of } => self.spin(&format!("looking for scenes, {seconds:.0} of {of:.0} s")),
+            Event::Describing { stretch, of } => self.spin(&format!("describing {} of {of}", stretch + 1)),
             Event::Encoded { frames, of } => {
                 if self.0.length() != Some(*of) {
                     self.0.set_length(*of);

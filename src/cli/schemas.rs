@@ -11,6 +11,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("batch_answer", schema_for!(crate::batch::Record)),
         ("batch_failure", schema_for!(crate::batch::FailureRecord)),
         ("batch_plan", schema_for!(super::batch::Planned<'static>)),
+        ("captions", schema_for!(crate::run::Captions)),
         ("doctor", schema_for!(super::doctor::Report)),
         ("error", schema_for!(super::output::ErrorObject)),
         ("frames", schema_for!(super::frames::Listing)),

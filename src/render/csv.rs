@@ -2,7 +2,7 @@
 //! reads these: frames are counted from 1 there and `End Frame` is the scene's last. Times are seconds on the source clock.
 
 use super::plain::{clock, one_line, word};
-use crate::run::{Answer, Moments};
+use crate::run::{Answer, Captions, Moments};
 use crate::scenes::Scenes;
 use std::fmt::Write;
 
@@ -11,6 +11,8 @@ const SCENES: &str = "Scene Number,Start Frame,Start Timecode,Start Time (second
 const ANSWERS: &str = "Video,Question,Answer,Status,Start Timecode,Start Time (seconds),End Timecode,End Time (seconds),\
     Score,Verified\n";
 const MOMENTS: &str = "Video,Query,Rank,Start Timecode,Start Time (seconds),End Timecode,End Time (seconds),Score\n";
+const CAPTIONS: &str =
+    "Video,Scene Number,Start Timecode,Start Time (seconds),End Timecode,End Time (seconds),Caption,Score\n";
 
 pub(super) fn scenes(scenes: &Scenes) -> String {
     let mut text = SCENES.to_owned();
@@ -60,6 +62,17 @@ pub(super) fn moments<'a>(found: impl Iterator<Item = &'a Moments>) -> String {
             let times = times(moment.start, moment.end);
             let _ = writeln!(text, "{video},{query},{},{times},{:.4}", rank + 1, moment.score);
         }
+    }
+    text
+}
+
+/// A row for each stretch.
+pub(super) fn captions(told: &Captions) -> String {
+    let mut text = CAPTIONS.to_owned();
+    let video = cell(&told.video.path);
+    for caption in &told.captions {
+        let times = times(caption.start, caption.end);
+        let _ = writeln!(text, "{video},{},{times},{},{:.4}", caption.scene + 1, cell(&caption.text), caption.score);
     }
     text
 }

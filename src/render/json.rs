@@ -1,7 +1,7 @@
 //! JSON: a contract, with a schema.
 
 use crate::decode::VideoFacts;
-use crate::run::{Answer, Moments};
+use crate::run::{Answer, Captions, Moments};
 use crate::scenes::{Scene, Scenes};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,6 +41,12 @@ pub(super) fn moment_lines<'a>(found: impl Iterator<Item = &'a Moments>) -> Stri
         })
     });
     lines.collect()
+}
+
+/// A line for each stretch, with where it is.
+pub(super) fn caption_lines(told: &Captions) -> String {
+    let about = json!({"video": told.video.path, "prompt": told.prompt});
+    told.captions.iter().map(|caption| line(&merged(about.clone(), &json!(caption), &json!({})))).collect()
 }
 
 fn merged(mut about: Value, more: &Value, most: &Value) -> Value {

@@ -1,7 +1,7 @@
 //! Markdown: a heading for each video and question, a table of the spans.
 
 use super::plain::{clock, one_line};
-use super::reel::{Group, Reel};
+use super::reel::{Group, Kind, Reel};
 use std::fmt::Write;
 
 pub(super) fn document(reels: &[Reel]) -> String {
@@ -10,24 +10,27 @@ pub(super) fn document(reels: &[Reel]) -> String {
         let break_before = if text.is_empty() { "" } else { "\n" };
         let _ = writeln!(text, "{break_before}# {}", escape(&reel.name()));
         for group in &reel.groups {
-            write_group(&mut text, group);
+            write_group(&mut text, group, reel.kind == Kind::Captions);
         }
     }
     text
 }
 
-fn write_group(text: &mut String, group: &Group) {
+fn write_group(text: &mut String, group: &Group, named: bool) {
     if !group.heading.is_empty() {
         let _ = writeln!(text, "\n## {}", escape(&group.heading));
     }
     let _ = writeln!(text, "\n{}", escape(&group.text));
     if !group.marks.is_empty() {
-        let _ = writeln!(text, "\n| | start | end | seconds | score |\n| ---: | ---: | ---: | ---: | ---: |");
+        let (name, line) = if named { (" |", " :--- |") } else { ("", "") };
+        let _ =
+            writeln!(text, "\n| | start | end | seconds | score |{name}\n| ---: | ---: | ---: | ---: | ---: |{line}");
     }
     for (number, mark) in group.marks.iter().enumerate() {
         let (start, end, length) = (clock(mark.span.start), clock(mark.span.end), mark.span.duration());
         let score = mark.score.map_or_else(String::new, |score| format!("{score:.2}"));
-        let _ = writeln!(text, "| {} | {start} | {end} | {length:.3} | {score} |", number + 1);
+        let name = if named { format!(" {} |", escape(&mark.title)) } else { String::new() };
+        let _ = writeln!(text, "| {} | {start} | {end} | {length:.3} | {score} |{name}", number + 1);
     }
     if let Some(seen) = &group.coverage {
         let _ = writeln!(

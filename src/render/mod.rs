@@ -1,14 +1,15 @@
 //! How is it handed over?
 //!
-//! Comes in: scenes, answers or moments. Goes out: the text of an output format, one file for each format.
+//! Comes in: scenes, answers, moments or captions. Goes out: the text of an output format, one file for each format.
 //! Never: a decision about what to show, or a place to write it to.
 //!
 //! ```text
 //! scenes  --+                          +--> vtt, srt, ffmetadata      players
 //! answers --+--> reels of titled spans +--> edl, otio                 editors
 //! moments --+                          +--> markdown, html            people
+//! captions -+
 //! ```
-//! Text, JSON, JSON lines and CSV say what each of the three is in words of its own.
+//! Text, JSON, JSON lines and CSV say what each of the four is in words of its own.
 //!
 //! File names, questions and answers are what somebody else wrote: every format takes them as text that may be hostile.
 
@@ -31,11 +32,11 @@ pub use plain::clock;
 pub use reel::{Media, Thumb};
 
 use crate::decode::VideoFacts;
-use crate::run::{Answer, Moments};
+use crate::run::{Answer, Captions, Moments};
 use crate::scenes::Scenes;
 use reel::Reel;
 
-/// What scenes, answers and moments can be written as.
+/// What scenes, answers, moments and captions can be written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people: a table of scenes, the words of an answer
@@ -130,6 +131,12 @@ pub fn moments(found: &[(&Moments, &Media)], format: Format) -> Result<String, S
     Ok(write(&OfMoments { found }, format))
 }
 
+/// Writes what happens in a video; ends with a line break.
+#[must_use]
+pub fn captions(told: &Captions, media: &Media, format: Format) -> String {
+    write(&OfCaptions { told, media }, format)
+}
+
 /// What is handed over: in four formats with words of its own, in all others as spans on time lines.
 trait Document {
     fn text(&self) -> String;
@@ -137,6 +144,11 @@ trait Document {
     fn json_lines(&self) -> String;
     fn csv(&self) -> String;
     fn reels(&self) -> Vec<Reel<'_>>;
+
+    /// The same for formats of chapters.
+    fn chapters(&self) -> Vec<Reel<'_>> {
+        self.reels()
+    }
 }
 
 fn write(document: &dyn Document, format: Format) -> String {
@@ -147,11 +159,11 @@ fn write(document: &dyn Document, format: Format) -> String {
         Format::Csv => document.csv(),
         Format::Srt => srt::captions(&document.reels()),
         Format::Vtt => vtt::captions(&document.reels()),
-        Format::VttChapters => vtt::chapters(&document.reels()),
+        Format::VttChapters => vtt::chapters(&document.chapters()),
         Format::VttMetadata => vtt::metadata(&document.reels()),
         Format::Edl => edl::edits(&document.reels()),
         Format::Otio => otio::timeline(&document.reels()),
-        Format::FfMetadata => ffmetadata::chapters(&document.reels()),
+        Format::FfMetadata => ffmetadata::chapters(&document.chapters()),
         Format::Markdown => markdown::document(&document.reels()),
         Format::Html => html::page(&document.reels()),
     }
@@ -241,6 +253,37 @@ impl Document for OfMoments<'_> {
 
     fn reels(&self) -> Vec<Reel<'_>> {
         self.found.iter().map(|(moments, media)| Reel::of_moments(moments, media)).collect()
+    }
+}
+
+struct OfCaptions<'a> {
+    told: &'a Captions,
+    media: &'a Media,
+}
+
+impl Document for OfCaptions<'_> {
+    fn text(&self) -> String {
+        text::captions(self.told)
+    }
+
+    fn json(&self) -> String {
+        json::line(self.told)
+    }
+
+    fn json_lines(&self) -> String {
+        json::caption_lines(self.told)
+    }
+
+    fn csv(&self) -> String {
+        csv::captions(self.told)
+    }
+
+    fn reels(&self) -> Vec<Reel<'_>> {
+        vec![Reel::of_captions(self.told, self.media)]
+    }
+
+    fn chapters(&self) -> Vec<Reel<'_>> {
+        vec![Reel::of_chapters(self.told, self.media)]
     }
 }
 

@@ -3,7 +3,7 @@
 use super::plain::{clock, one_line};
 use crate::decode::VideoInfo;
 use crate::evidence::{Coverage, Status};
-use crate::run::{Answer, Moments};
+use crate::run::{Answer, Captions, Moments};
 use crate::scenes::{Scene, Scenes};
 use longsight_models::Span;
 use serde_json::{Value, json};
@@ -72,6 +72,8 @@ pub(super) enum Kind {
     Evidence,
     /// What was looked for
     Moments,
+    /// What happens, stretch after stretch
+    Captions,
 }
 
 impl Kind {
@@ -80,6 +82,7 @@ impl Kind {
             Self::Scenes => "Scenes",
             Self::Evidence => "Evidence",
             Self::Moments => "Moments",
+            Self::Captions => "Captions",
         }
     }
 }
@@ -177,6 +180,30 @@ impl<'a> Reel<'a> {
         let (coverage, warnings) = (Some(found.coverage), found.warnings.clone());
         let group = Group { text, status: None, coverage, warnings, marks, heading };
         Self { kind: Kind::Moments, media, groups: vec![group] }
+    }
+
+    pub(super) fn of_captions(told: &Captions, media: &'a Media) -> Self {
+        let marks = told.captions.iter().map(|caption| {
+            let span = Span { start: caption.start, end: caption.end };
+            let mark = Mark::new(media, span, one_line(&caption.text), String::new(), json!(caption));
+            Mark { score: Some(caption.score), ..mark }
+        });
+        Self::of_told(told, media, marks.collect(), "caption")
+    }
+
+    pub(super) fn of_chapters(told: &Captions, media: &'a Media) -> Self {
+        let marks = told.chapters.iter().map(|chapter| {
+            let span = Span { start: chapter.start, end: chapter.end };
+            Mark::new(media, span, one_line(&chapter.title), String::new(), json!(chapter))
+        });
+        Self::of_told(told, media, marks.collect(), "chapter")
+    }
+
+    fn of_told(told: &Captions, media: &'a Media, marks: Vec<Mark>, what: &str) -> Self {
+        let text = format!("{} {what}{}", marks.len(), if marks.len() == 1 { "" } else { "s" });
+        let (coverage, warnings) = (Some(told.coverage), told.warnings.clone());
+        let group = Group { heading: one_line(&told.prompt), text, status: None, coverage, warnings, marks };
+        Self { kind: Kind::Captions, media, groups: vec![group] }
     }
 
     /// The file's own name, on one line.

@@ -2,7 +2,7 @@
 
 use super::plain::{clock, one_line};
 use crate::evidence::Check;
-use crate::run::{Answer, Moments};
+use crate::run::{Answer, Captions, Moments};
 use crate::scenes::Scenes;
 use std::fmt::Write;
 
@@ -59,6 +59,23 @@ pub(super) fn moments<'a>(found: impl Iterator<Item = &'a Moments> + Clone) -> S
     }
     lines.sort_by(|a, b| b.0.total_cmp(&a.0));
     lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// A line for each stretch; a heading for each chapter where there are fewer of them than stretches.
+pub(super) fn captions(told: &Captions) -> String {
+    let headed = told.chapters.len() < told.captions.len() && told.chapters.len() > 1;
+    let mut text = String::new();
+    let mut captions = told.captions.iter();
+    for (number, chapter) in told.chapters.iter().enumerate() {
+        if headed {
+            let _ = writeln!(text, "{}. {}", number + 1, one_line(&chapter.title));
+        }
+        for caption in captions.by_ref().take(chapter.captions) {
+            let (start, end) = (clock(caption.start), clock(caption.end));
+            let _ = writeln!(text, "  {start} - {end}  {}", one_line(&caption.text));
+        }
+    }
+    text
 }
 
 /// Text as a terminal may show it: lines stay, other control characters, which could move the cursor, do not.

@@ -5,6 +5,13 @@
 pub enum Event {
     /// The model is being loaded
     Loading,
+    /// The picture is watched for changes
+    Surveying {
+        /// Seconds done
+        seconds: f64,
+        /// Seconds in all; infinite if the file does not say
+        of: f64,
+    },
     /// Frames were encoded: so many of so many (the last number is a plan until the file ends)
     Encoded {
         /// Frames encoded
@@ -23,6 +30,13 @@ pub enum Event {
     Checking {
         /// Which span, from 0
         span: usize,
+        /// Of how many
+        of: usize,
+    },
+    /// A stretch is described
+    Describing {
+        /// Which stretch, from 0
+        stretch: usize,
         /// Of how many
         of: usize,
     },

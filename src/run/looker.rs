@@ -1,9 +1,10 @@
 //! One video, looked at as often as it takes.
 
 use super::ask::{Said, pass};
-use super::{Cancel, Job, Model, Plan, PlanError, Question, RunError, Sink};
+use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
 use crate::decode::{self, DecodeError, Limits, Video, VideoInfo};
 use crate::recipe::Options;
+use crate::scenes::{self, Detector, Scenes};
 use longsight_models::Span;
 use std::path::PathBuf;
 
@@ -24,6 +25,19 @@ impl<'a> Looker<'a> {
     /// The video, opened anew.
     pub(super) fn open(&self) -> Result<Video, DecodeError> {
         decode::open(&self.path, &Limits::default())
+    }
+
+    /// The scenes of a stretch.
+    pub(super) fn scenes(
+        &self,
+        detector: &dyn Detector,
+        stretch: Span,
+        sink: &mut Sink<'_>,
+    ) -> Result<Scenes, DecodeError> {
+        let whole = stretch.start <= self.video().start && stretch.end >= self.video().end;
+        let (range, end) = ((!whole).then_some(stretch), stretch.end.min(self.video().end));
+        let mut report = |seconds: f64| sink(Event::Surveying { seconds, of: end });
+        scenes::detect(&self.path, detector, range, &Limits::default(), &mut report)
     }
 
     /// From the first second to the last; the end is open if the file does not say.

@@ -5,7 +5,7 @@
 use super::ask::Said;
 use super::candidate::Candidate;
 use super::looker::Looker;
-use super::{Plan, Question, RunError, Sink, Timing};
+use super::{Answer, Plan, Question, RunError, Sink, Timing, Usage};
 use crate::evidence::{self, Coverage, Status};
 use crate::recipe::Options;
 use longsight_models::Span;
@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 /// Equal parts of a stretch, none longer than `longest` seconds.
 pub(super) fn parts(stretch: Span, longest: f64) -> Vec<Span> {
     let count = (stretch.duration() / longest).ceil().max(1.0) as usize;
-    let at = |part: usize| stretch.start + stretch.duration() * part as f64 / count as f64;
+    // The last end is the stretch's own, not a sum that is a rounding away from it.
+    let at = |part: usize| {
+        if part == count { stretch.end } else { stretch.start + stretch.duration() * part as f64 / count as f64 }
+    };
     (0..count).map(|part| Span { start: at(part), end: at(part + 1) }).collect()
 }
 
@@ -65,7 +68,7 @@ fn share(plan: &Plan, parts: usize) -> usize {
 
 /// One answer of those of all parts, in their order.
 fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
-    let coverage = cover(&parts, stretch);
+    let coverage = cover(parts.iter().map(|said| &said.answer), stretch);
     let mut found: Vec<Candidate> = Vec::new();
     let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
     let denial = parts.iter().find(|said| evidence::denies(&said.answer.answer));
@@ -89,22 +92,16 @@ fn together(parts: Vec<Said>, stretch: Span, plan: &Plan) -> Option<Said> {
     let spans: Vec<Span> = found.iter().map(|one| Span::from(&one.evidence)).collect();
     let usual = texts.iter().max_by_key(|(_, count)| **count).map_or("", |(text, _)| *text).to_owned();
     let probability = parts.iter().map(|said| said.probability).fold(0.0, f64::max);
-    let usage = parts.iter().map(|said| said.answer.usage).reduce(|sum, usage| super::Usage {
-        prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
-        generated_tokens: sum.generated_tokens + usage.generated_tokens,
-        check_tokens: sum.check_tokens + usage.check_tokens,
-    })?;
-    let moments = parts.iter().map(|said| said.answer.plan.sample.moments).sum();
+    let usage = usage(parts.iter().map(|said| &said.answer))?;
+    let mut told = parts.first()?.answer.plan.clone();
+    told.decode = plan.decode.clone();
+    count(&mut told, &coverage, parts.iter().map(|said| &said.answer));
     // Spared by the index only if every part was.
     let index = parts.iter().all(|said| said.answer.index.is_some());
     let mut said = parts.into_iter().next()?;
     said.probability = probability;
     let answer = &mut said.answer;
-    answer.plan.decode = plan.decode.clone();
-    let tokens = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-    answer.plan.vision.tokens = tokens(coverage.visual_tokens_before);
-    answer.plan.sample.moments = moments;
-    answer.plan.compress.tokens = tokens(coverage.visual_tokens_after);
+    answer.plan = told;
     answer.index = answer.index.take().filter(|_| index);
     if !named && evidence::denies(&usual) && evidence::denial(&coverage) == Status::Partly {
         warnings.push(evidence::uncertain(&usual, &coverage));
@@ -134,10 +131,11 @@ fn merged(mut all: Vec<Candidate>, gap: f64) -> Vec<Candidate> {
     merged
 }
 
-fn cover(parts: &[Said], stretch: Span) -> Coverage {
-    let first = parts.first().map(|said| said.answer.coverage);
+/// What the looks at the parts of a stretch have seen together.
+pub(super) fn cover<'a>(mut parts: impl Iterator<Item = &'a Answer>, stretch: Span) -> Coverage {
+    let first = parts.next().map(|answer| answer.coverage);
     let mut all = first.unwrap_or_else(|| Coverage::of(stretch.start, stretch.end, 0, &[], 0, 0));
-    for part in parts.iter().skip(1).map(|said| said.answer.coverage) {
+    for part in parts.map(|answer| answer.coverage) {
         all.to = part.to;
         all.frames_decoded += part.frames_decoded;
         all.frames_seen += part.frames_seen;
@@ -149,7 +147,24 @@ fn cover(parts: &[Said], stretch: Span) -> Coverage {
     all
 }
 
-fn add(sum: &mut Timing, part: &Timing) {
+/// Tells in the plan of a stretch what the looks at its parts came to.
+pub(super) fn count<'a>(plan: &mut Plan, coverage: &Coverage, parts: impl Iterator<Item = &'a Answer>) {
+    let tokens = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    plan.vision.tokens = tokens(coverage.visual_tokens_before);
+    plan.sample.moments = parts.map(|answer| answer.plan.sample.moments).sum();
+    plan.compress.tokens = tokens(coverage.visual_tokens_after);
+}
+
+/// Tokens of all parts; `None` if there is none.
+pub(super) fn usage<'a>(parts: impl Iterator<Item = &'a Answer>) -> Option<Usage> {
+    parts.map(|answer| answer.usage).reduce(|sum, usage| Usage {
+        prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
+        generated_tokens: sum.generated_tokens + usage.generated_tokens,
+        check_tokens: sum.check_tokens + usage.check_tokens,
+    })
+}
+
+pub(super) fn add(sum: &mut Timing, part: &Timing) {
     sum.decode += part.decode;
     sum.scenes += part.scenes;
     sum.vision += part.vision;

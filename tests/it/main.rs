@@ -7,6 +7,7 @@ mod support;
 
 mod ask;
 mod batch;
+mod describe;
 mod evidence;
 mod frames;
 mod handover;

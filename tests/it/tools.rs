@@ -5,7 +5,7 @@ use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
 use longsight_world::script::{Script, Wishes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn report(arguments: &[&str]) -> Value {
     let outcome = longsight(arguments);
@@ -37,7 +37,7 @@ fn attention_is_timed_in_both_precisions_and_by_every_pattern() {
         .iter()
         .map(|row| [&row["tokens"], &row["attention"], &row["precision"]])
         .collect();
-    let expected = serde_json::json!([
+    let expected = json!([
         [400, "dense", "f32"],
         [400, "grid", "f32"],
         [400, "dense", "bf16"],
@@ -45,7 +45,7 @@ fn attention_is_timed_in_both_precisions_and_by_every_pattern() {
         [500, "grid", "f32"],
         [500, "grid", "bf16"],
     ]);
-    assert_eq!(serde_json::json!(rows), expected);
+    assert_eq!(json!(rows), expected);
     let every =
         report(&["bench", "attention", "--json", "--runs", "1", "--heads", "longsight-tiny", "--tokens", "300"]);
     assert_eq!(every["timed"].as_array().unwrap().len(), 8 + 7);
@@ -129,13 +129,41 @@ fn answers_about_the_world_come_from_looking() {
 }
 
 #[test]
+fn planted_moments_are_searched_for_in_every_video() {
+    let found = report(&["bench", "find", "--json", "-q", "--videos", "3", "--queries", "2", "--minutes", "0.5"]);
+    assert_eq!((&found["videos"], &found["first"]["of"]), (&json!(3), &json!(2)));
+    let (first, missed) = (found["first"]["hits"].as_u64().unwrap(), found["missed"].as_array().unwrap().len());
+    assert_eq!(first + missed as u64, 2);
+    assert!(found["search_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn captions_are_held_against_the_script() {
+    let told = report(&["bench", "describe", "--json", "-q", "--clips", "4", "--seconds-max", "20"]);
+    let of = |what: &str, part: &str| told[what][part].as_u64().unwrap();
+    assert!(of("exact", "of") >= 4 && of("told", "of") >= 4, "{told}");
+    let missed = told["misdescribed"].as_array().unwrap().len() as u64;
+    assert_eq!(of("exact", "hits") + missed, of("exact", "of"));
+}
+
+#[test]
+fn burned_in_text_is_measured_beside_text_that_asks_for_nothing() {
+    let found = report(&["bench", "injection", "--json", "-q", "--clips", "3"]);
+    let of = |what: &str| found[what]["of"].as_u64().unwrap();
+    let hits = |what: &str| found[what]["hits"].as_u64().unwrap();
+    assert!(of("right") > 3, "{found}");
+    assert_eq!(of("changed"), of("right") - hits("neutral_changed"));
+    assert!(hits("obeyed") <= hits("changed"), "{found}");
+}
+
+#[test]
 fn completions_and_manual_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("man1");
     assert_eq!(longsight(&["man", "--out", out.to_str().unwrap()]).code, Some(0));
     let script = longsight(&["completions", "bash"]);
     assert_eq!(script.code, Some(0), "{}", script.stderr);
-    for command in ["ask", "scenes", "frames", "bench", "tune", "model", "doctor"] {
+    for command in ["ask", "describe", "scenes", "frames", "bench", "tune", "model", "doctor"] {
         assert!(script.stdout.contains(&format!("longsight,{command})")), "{command}");
         assert!(out.join(format!("longsight-{command}.1")).is_file(), "{command}");
     }

@@ -19,7 +19,7 @@ from truth import DIGITS, MOST, SCENES, SORTS, STATES, THINGS
 
 
 EPOCH = 2000  # clips that each source gives before the next mix, so that a small set of long clips is not drowned
-SCENED = 0.15  # share of clips of which a scene is shown and described alone
+SCENED = 0.25  # share of clips of which a scene is shown and described alone
 FRAMES = 20  # a batch of `--batch` clips has at most so many frames a clip; longer clips come in smaller batches
 
 

@@ -3,8 +3,9 @@
 use super::super::ask::{ModelArgs, ReadingArgs};
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, output};
+use super::share;
 use super::world::split;
-use crate::bench::{self, EvidenceBench, EvidenceReport, Share, Timed};
+use crate::bench::{self, EvidenceBench, EvidenceReport, Timed};
 use crate::run::Cancel;
 use longsight_world::dice::Split;
 
@@ -60,17 +61,6 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 }
 
 fn print(report: &EvidenceReport) -> Result {
-    let share = |share: &Share| {
-        let per_cent = |share: f64| share * 100.0;
-        format!(
-            "{:5.1} % ({:.1} - {:.1}; {} of {})",
-            per_cent(share.share),
-            per_cent(share.low),
-            per_cent(share.high),
-            share.hits,
-            share.of
-        )
-    };
     output::text(&format!("{} clips of {:.0} s together; 95 % intervals in brackets", report.clips, report.seconds));
     let timed = |name: &str, timed: &Timed| {
         output::text(&format!(

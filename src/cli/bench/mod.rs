@@ -3,7 +3,10 @@
 mod attention;
 mod compress;
 mod decode;
+mod describe;
 mod evidence;
+mod find;
+mod injection;
 mod niah;
 mod prefill;
 mod public;
@@ -15,6 +18,7 @@ pub(super) use niah::minutes;
 
 use super::failure::Result;
 use super::{Context, wait};
+use crate::bench::Share;
 
 /// Arguments of `longsight bench`.
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,12 @@ enum What {
     Niah(niah::Args),
     /// Times in answers on generated videos: how exact, how often a verified one is right, what a score is worth
     Evidence(evidence::Args),
+    /// Captions of generated videos, sentence by sentence
+    Describe(describe::Args),
+    /// Moments planted in videos of a folder: which video comes first in a search through all of them
+    Find(find::Args),
+    /// Text burned into the picture that names an answer, and how many answers it changes
+    Injection(injection::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
     World(world::Args),
     /// When things happen: Charades-STA, ActivityNet Captions, QVHighlights, TimeLens-Bench
@@ -67,6 +77,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Niah(args) => niah::run(args, &context, &cancel),
         What::Compress(args) => compress::run(args, &context, &cancel),
         What::Evidence(args) => evidence::run(args, &context, &cancel),
+        What::Describe(args) => describe::run(args, &context, &cancel),
+        What::Find(args) => find::run(args, &context, &cancel),
+        What::Injection(args) => injection::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
         What::Ground(args) => args.run(&context, &cancel),
         What::Videomme(args) => args.run(&context, &cancel),
@@ -74,4 +87,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Lvbench(args) => public::run("lvbench", args, &context, &cancel),
         What::Mlvu(args) => public::run("mlvu", args, &context, &cancel),
     })
+}
+
+/// A share with its interval and its numbers.
+fn share(share: &Share) -> String {
+    let per_cent = |share: f64| share * 100.0;
+    format!(
+        "{:5.1} % ({:.1} - {:.1}; {} of {})",
+        per_cent(share.share),
+        per_cent(share.low),
+        per_cent(share.high),
+        share.hits,
+        share.of
+    )
 }

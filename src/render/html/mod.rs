@@ -19,6 +19,7 @@ pub(super) fn page(reels: &[Reel]) -> String {
     let what = match reels.first().map(|reel| reel.kind) {
         Some(Kind::Evidence) => "Answers about",
         Some(Kind::Moments) => "Moments of",
+        Some(Kind::Captions) => "Captions of",
         Some(Kind::Scenes) | None => "Scenes of",
     };
     let title = match reels {
@@ -80,7 +81,7 @@ fn timeline(reel: &Reel) -> String {
     }
     for mark in reel.marks() {
         let class = match (reel.kind, mark.verified) {
-            (Kind::Scenes, _) => "scene",
+            (Kind::Scenes | Kind::Captions, _) => "scene",
             (_, true) => "mark verified",
             (_, false) => "mark",
         };
@@ -157,7 +158,11 @@ fn card(mark: &Mark, reel: &Reel) -> String {
     });
     let score = mark.score.map_or_else(String::new, |score| format!(" · {score:.2}"));
     let verified = if mark.verified { " · verified" } else { "" };
-    let title = if reel.kind == Kind::Scenes { format!("{} · ", escape(&mark.title)) } else { String::new() };
+    let title = if matches!(reel.kind, Kind::Scenes | Kind::Captions) {
+        format!("{} · ", escape(&mark.title))
+    } else {
+        String::new()
+    };
     format!(
         "<button {}>{picture}{title}<span class=\"time\">{} – {}</span>{score}{verified}</button>",
         times(mark.span),
