@@ -1,9 +1,9 @@
 //! Time on the source clock: a frame's time is its presentation timestamp, never `index / fps`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The length of one tick, as a fraction of a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeBase {
     /// Numerator
     pub num: u32,
@@ -29,7 +29,7 @@ impl std::fmt::Display for TimeBase {
 }
 
 /// A presentation timestamp: a count of ticks and their length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Ticks since the start of the source clock
     pub pts: i64,
@@ -50,7 +50,7 @@ impl Timestamp {
 }
 
 /// A stretch of the source clock in seconds, `start <= end`, `end` exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Span {
     /// First second inside
     pub start: f64,

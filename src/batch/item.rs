@@ -6,7 +6,7 @@ use super::key::{self, Job};
 use super::questions::Questions;
 use super::report::{FailureRecord, JobFacts, Record};
 use super::store::{Store, line_of};
-use crate::decode::{self, DecodeError, Limits, Video, VideoFacts};
+use crate::decode::{self, DecodeError, Feed, Limits, VideoFacts};
 use crate::recipe::Options;
 use crate::run::{self, Event, Model, Plan, Rates, RunError};
 use blake3::Hash;
@@ -35,6 +35,8 @@ pub enum Stage {
     Open,
     /// Which frames, and what is answered already
     Plan,
+    /// The decoder itself, whatever it was needed for: it crashed, hung or talked nonsense
+    Decode,
     /// Decoding and the vision tower
     Look,
     /// The language model
@@ -80,6 +82,11 @@ pub enum ItemError {
 }
 
 impl ItemError {
+    /// Whether the video's decoder failed, rather than what it was needed for.
+    pub(super) fn is_of_decoder(&self) -> bool {
+        matches!(self, Self::Run(RunError::Decode(error)) if error.is_breakdown())
+    }
+
     /// Whether the item was stopped on request.
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(self, Self::Run(RunError::Cancelled | RunError::Decode(DecodeError::Cancelled { .. })))
@@ -94,6 +101,8 @@ pub struct Brief {
     pub pipeline: String,
     /// Its settings, flags included
     pub options: Options,
+    /// What each video may cost, and where it is decoded
+    pub limits: Limits,
     /// What this machine does, where the options limit memory
     pub rates: Option<Rates>,
     /// What is asked
@@ -132,7 +141,7 @@ pub(super) struct Prepared {
     pub(super) facts: VideoFacts,
     pub(super) plan: Plan,
     pub(super) jobs: Vec<Job>,
-    video: Video,
+    video: Feed,
 }
 
 /// Works an item off. The hash of the attempt goes to `attempt` as soon as it is known.
@@ -169,7 +178,7 @@ pub(super) fn work(
         jobs.iter().filter(|job| !answered(job)).collect()
     };
     if !open.is_empty() {
-        lines.extend(answer(source, brief, desk, &facts, video, &open)?);
+        lines.extend(answer(source, brief, desk, &facts, &video, &open)?);
         if Stamp::of(&source.path) != before {
             return Err(ItemError::Changed { path: source.path.clone() });
         }
@@ -183,7 +192,7 @@ fn answer(
     brief: &Brief,
     desk: &Desk,
     facts: &VideoFacts,
-    video: Video,
+    video: &Feed,
     open: &[&Job],
 ) -> Result<Vec<(Job, Vec<u8>)>, ItemError> {
     desk.allow(brief.limit(facts.duration_s, open.len()));
@@ -236,7 +245,7 @@ pub(super) fn prepare(
     brief: &Brief,
     opened: impl FnOnce(),
 ) -> Result<Prepared, ItemError> {
-    let video = decode::open(&source.path, &Limits::default()).map_err(RunError::from)?;
+    let video = Feed::open(&source.path, &brief.limits).map_err(RunError::from)?;
     opened();
     let facts = VideoFacts::known(&video, &source.path, fingerprint);
     let model = &brief.model;

@@ -204,6 +204,8 @@ impl Batch<'_> {
             Ended::TimedOut { limit, left_behind } => (ItemError::TimedOut { path: path(), limit }, left_behind),
             Ended::Stalled { limit, left_behind } => (ItemError::Stalled { path: path(), limit }, left_behind),
         };
+        let worked = stage >= Stage::Look;
+        let stage = if error.is_of_decoder() { Stage::Decode } else { stage };
         let questions = self.brief.questions.of(&source);
         let Explained { code, message, hint, retryable, command } = (self.explain)(&source, &questions, error);
         let record = FailureRecord {
@@ -223,7 +225,7 @@ impl Batch<'_> {
         counts.failed += 1;
         counts.failed_input += u64::from(record.is_unreadable());
         counts.left_behind += u64::from(left_behind);
-        self.progress.finish(&source, stage >= Stage::Look, self.started);
+        self.progress.finish(&source, worked, self.started);
         (self.sink)(Event::Failed(&record));
         held(&self.store).fail(record)
     }

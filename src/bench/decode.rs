@@ -1,7 +1,7 @@
 //! Frames out of a file: chosen ones, as RGB, with their exact times.
 
 use super::median;
-use crate::decode::{self, DecodeError, FrameFacts, Request};
+use crate::decode::{self, DecodeError, Feed, FrameFacts, Request};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -56,7 +56,7 @@ pub enum BenchError {
 /// When the file cannot be decoded, or the check fails.
 pub fn run(path: &Path, request: &Request, runs: usize) -> Result<Outcome, BenchError> {
     let everything = Request { sampling: decode::Sampling::All, ..request.clone() };
-    let (all, _) = decode::list(decode::open(path, &request.limits)?, &everything)?;
+    let (all, _) = Feed::open(path, &request.limits)?.list(&everything)?;
     let (first, ..) = time(path, request)?;
     check(&all, &first)?;
     let mut runs_s = Vec::new();
@@ -84,7 +84,7 @@ pub fn run(path: &Path, request: &Request, runs: usize) -> Result<Outcome, Bench
 /// One run: the frames that came, the time it took, the report.
 fn time(path: &Path, request: &Request) -> Result<(Vec<FrameFacts>, f64, decode::DecodeReport), DecodeError> {
     let started = Instant::now();
-    let mut stream = decode::stream(path, request)?;
+    let mut stream = Feed::open(path, &request.limits)?.stream(request)?;
     let frames = stream
         .by_ref()
         .map(|frame| {

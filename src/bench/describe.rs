@@ -1,7 +1,7 @@
 //! Is it what happens? Captions of generated videos, sentence by sentence, held against the script.
 
 use super::Share;
-use crate::decode::{self, Limits, VideoFacts};
+use crate::decode::{Feed, Limits, VideoFacts};
 use crate::recipe::{self, Options};
 use crate::run::{self, Cancel, Caption, Event, Job, Model, Question};
 use crate::scenes::Content;
@@ -122,7 +122,7 @@ pub fn describe(
 }
 
 fn tell(model: &Model, path: &Path, options: &Options, cancel: &Cancel) -> Result<run::Captions, anyhow::Error> {
-    let video = decode::open(path, &Limits::default())?;
+    let video = Feed::open(path, &Limits::default())?;
     let facts = VideoFacts::new(&video, path)?;
     let questions = [Question::from(CAPTION)];
     let job = Job {
@@ -134,7 +134,7 @@ fn tell(model: &Model, path: &Path, options: &Options, cancel: &Cancel) -> Resul
         rates: None,
         blind: false,
     };
-    Ok(run::describe(model, video, &job, &Content::default(), cancel, &mut |_: Event| ())?)
+    Ok(run::describe(model, &video, &job, &Content::default(), cancel, &mut |_: Event| ())?)
 }
 
 /// Seconds that a caption and a scene have in common.

@@ -3,7 +3,7 @@
 
 use super::niah::film;
 use super::{Share, iou};
-use crate::decode::{self, Limits, Video, VideoFacts};
+use crate::decode::{Feed, Limits, VideoFacts};
 use crate::index::Store;
 use crate::recipe::{self, Options};
 use crate::run::{self, Cancel, Event, Job, Model, Moments};
@@ -145,7 +145,7 @@ fn plant(bench: &FindBench, folder: &Path) -> Result<Vec<Planted>, anyhow::Error
         }
         let path = folder.join(format!("{number}.mp4"));
         let Haystack { sign: (text, span), .. } = film(bench.split, seed, (bench.minutes, depth), &path)?;
-        let facts = VideoFacts::new(&decode::open(&path, &Limits::default())?, &path)?;
+        let facts = VideoFacts::new(&Feed::open(&path, &Limits::default())?, &path)?;
         videos.push(Planted { path, text, span: Span::new(span[0], span[1]), facts });
     }
     Ok(videos)
@@ -174,7 +174,7 @@ impl Search<'_> {
     fn with<T>(
         &self,
         planted: &Planted,
-        what: impl FnOnce(Video, &Job<'_>) -> Result<T, anyhow::Error>,
+        what: impl FnOnce(&Feed, &Job<'_>) -> Result<T, anyhow::Error>,
     ) -> Result<T, anyhow::Error> {
         let shelf = self.store.shelf(&planted.path, &planted.facts.fingerprint);
         let job = Job {
@@ -186,6 +186,6 @@ impl Search<'_> {
             rates: None,
             blind: false,
         };
-        what(decode::open(&planted.path, &Limits::default())?, &job)
+        what(&Feed::open(&planted.path, &Limits::default())?, &job)
     }
 }

@@ -1,7 +1,7 @@
 //! Questions with expected answers about files: the demo's protocol.
 
 use super::right;
-use crate::decode::{self, Limits, VideoFacts};
+use crate::decode::{self, Feed, Limits, VideoFacts};
 use crate::recipe::{self, Options};
 use crate::run::{self, Answer, Cancel, Event, Job, Model, Question, RunError};
 use longsight_world::questions::Kind;
@@ -70,9 +70,9 @@ pub(super) fn ask_file(
     blind: bool,
     cancel: &Cancel,
 ) -> Result<Vec<Answer>, RunError> {
-    let video = decode::open(path, &Limits::default())?;
+    let video = Feed::open(path, &Limits::default())?;
     let facts = VideoFacts::new(&video, path)
         .map_err(|source| decode::DecodeError::Unreadable { path: path.to_path_buf(), source })?;
     let job = Job { facts: &facts, questions, pipeline: recipe::DEFAULT, options, index: None, rates: None, blind };
-    run::ask(model, video, &job, cancel, &mut |_: Event| ())
+    run::ask(model, &video, &job, cancel, &mut |_: Event| ())
 }

@@ -1,7 +1,7 @@
 //! The scenes of a file, found as users find them, held against a plain walk.
 
 use super::median;
-use crate::decode::{DecodeError, Limits};
+use crate::decode::{DecodeError, Feed, Limits};
 use crate::scenes::{self, Detector, Row, Scenes, Wishes};
 use serde::Serialize;
 use serde_json::Value;
@@ -52,7 +52,9 @@ pub enum BenchError {
 /// # Errors
 /// When the file cannot be decoded, or the check fails.
 pub fn run(path: &Path, detector: &dyn Detector, limits: &Limits, runs: usize) -> Result<Outcome, BenchError> {
-    let find = |detector: &dyn Detector, limits: &Limits| scenes::detect(path, detector, None, limits, &mut |_| {});
+    let find = |detector: &dyn Detector, limits: &Limits| {
+        scenes::detect(&Feed::open(path, limits)?, detector, None, &mut |_| {})
+    };
     let starts = |scenes: &Scenes| scenes.scenes.iter().map(|scene| scene.start_frame).collect::<Vec<_>>();
     let (found, expected) = (find(detector, limits)?, find(&Plain(detector), &limits.with_threads(1))?);
     if starts(&found) != starts(&expected) {

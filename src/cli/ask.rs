@@ -7,7 +7,6 @@ use super::index::StoreArgs;
 use super::time::format_time;
 use super::video::Input;
 use super::{Context, handover, model_dir, output, parse_time, plan, progress, rates, wait};
-use crate::decode::Limits;
 use crate::evidence::Evidence;
 use crate::recipe::{self, Budget, Options, PrefillMode};
 use crate::render::{self, Format};
@@ -287,7 +286,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         options.evidence.require = Some(true);
     }
     // The file is looked at before the model is loaded: a wrong path is told at once.
-    let input = Input::open(&args.video, &Limits::default())?;
+    let input = Input::open(&args.video, &context.decoder.limits())?;
     let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
     let questions: Vec<Question> = args.questions.iter().map(question).collect();
     if args.dry_run {
@@ -318,12 +317,12 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         rates: rates.as_ref(),
         blind: false,
     };
-    let answers = run::ask(&model, input.video, &job, cancel, &mut |event| progress.show(&event))?;
+    let answers = run::ask(&model, &input.video, &job, cancel, &mut |event| progress.show(&event))?;
     progress.finish();
     let spans: Vec<Span> = answers.iter().flat_map(|answer| &answer.evidence).map(Evidence::span).collect();
     let excerpts = [Excerpts { file: &input.path, spans: &spans }];
     let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
-    let beside = beside.and_then(|thumbs| Ok((thumbs, args.excerpts.scenes(&input.path, format)?)));
+    let beside = beside.and_then(|thumbs| Ok((thumbs, args.excerpts.scenes(&input.video, format)?)));
     if let Ok((thumbs, scenes)) = &beside {
         (media.thumbs, media.scenes) = (thumbs.concat(), scenes.clone());
     }

@@ -7,7 +7,6 @@ use super::index::StoreArgs;
 use super::scenes::Detection;
 use super::video::Input;
 use super::{Context, handover, output, parse_time, progress, wait};
-use crate::decode::Limits;
 use crate::render::{self, Format};
 use crate::run::{self, Cancel, Event, Job, Question};
 use longsight_models::Span;
@@ -63,7 +62,7 @@ fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let format = args.output.format(context)?;
     let options = args.pipeline.options()?;
     // A wrong path is told before the model is loaded.
-    let input = Input::open(&args.video, &Limits::default())?;
+    let input = Input::open(&args.video, &context.decoder.limits())?;
     let facts = input.facts()?;
     let mut media = handover::media(&input.video, &input.name, format, &args.output);
     let mut progress = progress::Bar::new(context);
@@ -83,7 +82,7 @@ fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     };
     let detector = args.detection.detector();
     let mut show = |event: Event| progress.show(&event);
-    let told = run::describe(&model, input.video, &job, detector.as_ref(), cancel, &mut show)?;
+    let told = run::describe(&model, &input.video, &job, detector.as_ref(), cancel, &mut show)?;
     progress.finish();
     let spans: Vec<Span> = told.captions.iter().map(|one| Span { start: one.start, end: one.end }).collect();
     let excerpts = [Excerpts { file: &input.path, spans: &spans }];

@@ -1,7 +1,8 @@
 //! `longsight doctor`: what will work on this machine.
 
 use super::{Context, failure::Result, model_dir, output};
-use crate::decode::{Library, decoder_of, library};
+use crate::decode::apart::{self, Trespasses};
+use crate::decode::{Confinement, Library, decoder_of, library};
 use serde::Serialize;
 
 /// Arguments of `longsight doctor`.
@@ -15,6 +16,7 @@ pub(super) struct Report {
     schema: &'static str,
     version: &'static str,
     ffmpeg: Ffmpeg,
+    isolation: Isolation,
     cpu: Cpu,
     gpu: Gpu,
     memory: Memory,
@@ -34,6 +36,17 @@ struct Ffmpeg {
 struct Decoder {
     codec: &'static str,
     decoder: Option<String>,
+}
+
+/// What keeps a decoder from doing harm, tried out in a process like those that decode.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+struct Isolation {
+    /// Whether videos are decoded in a process of their own
+    process: bool,
+    /// What holds it
+    confinement: Confinement,
+    /// What it could do all the same
+    could: Trespasses,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -72,7 +85,7 @@ const CODECS: [&str; 12] =
     ["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "vc1", "theora", "vvc"];
 
 pub(super) fn run(_args: &Args, context: &Context) -> Result {
-    let report = examine();
+    let report = examine(context);
     if context.json {
         return output::json(&report);
     }
@@ -80,7 +93,7 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result {
     Ok(())
 }
 
-fn examine() -> Report {
+fn examine(context: &Context) -> Report {
     let mut problems = Vec::new();
     let decoders = CODECS.map(decoder_of);
     for (codec, decoder) in CODECS.iter().zip(&decoders) {
@@ -88,6 +101,7 @@ fn examine() -> Report {
             problems.push(format!("FFmpeg has no decoder for {codec}; files of it will be refused"));
         }
     }
+    let isolation = isolation(context, &mut problems);
     let system = System::read();
     let bundled = model_dir::resolve(model_dir::BUNDLED);
     if let Err(failure) = &bundled {
@@ -101,6 +115,7 @@ fn examine() -> Report {
             library: library(),
             decoders: CODECS.iter().zip(decoders).map(|(codec, decoder)| Decoder { codec, decoder }).collect(),
         },
+        isolation,
         cpu: Cpu {
             brand: system.brand,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
@@ -115,6 +130,44 @@ fn examine() -> Report {
         },
         problems,
     }
+}
+
+/// Locks a decoder in and has it try to get out.
+fn isolation(context: &Context, problems: &mut Vec<String>) -> Isolation {
+    let limits = context.decoder.limits();
+    let Some(program) = &limits.apart else {
+        problems.push("--in-process-decoder: a file that crashes its decoder ends the program".to_owned());
+        return Isolation::default();
+    };
+    let target = std::env::temp_dir().join(format!("longsight-doctor-{}", std::process::id()));
+    let examined = apart::examine(program, &limits, &target);
+    // Neither is there if the decoder is held as it should be.
+    let _ = std::fs::remove_file(&target).or_else(|_| std::fs::remove_dir(&target));
+    match examined {
+        Ok((confinement, could)) => {
+            let names = trespasses(&could);
+            if !names.is_empty() {
+                problems.push(format!("a decoder could {}: this kernel does not hold it back", names.join(", ")));
+            }
+            Isolation { process: true, confinement, could }
+        }
+        Err(error) => {
+            problems.push(format!("{error} ({})", error.hint()));
+            Isolation::default()
+        }
+    }
+}
+
+/// What could be done, in words.
+fn trespasses(could: &Trespasses) -> Vec<&'static str> {
+    let all = [
+        ("read other files", could.reads_files),
+        ("write files", could.writes_files),
+        ("use the network", could.opens_sockets),
+        ("start programs", could.starts_programs),
+        ("exceed its memory", could.exceeds_memory),
+    ];
+    all.into_iter().filter_map(|(name, could)| could.then_some(name)).collect()
 }
 
 /// What the system says of itself; empty where it says nothing.
@@ -162,6 +215,21 @@ fn cpu_features() -> Vec<&'static str> {
     Vec::new()
 }
 
+/// What holds a decoder, in words.
+fn held(isolation: &Isolation) -> String {
+    if !isolation.process {
+        return "none: videos are decoded in this process".to_owned();
+    }
+    let Confinement { memory_bytes, landlock, seccomp } = isolation.confinement;
+    let memory = memory_bytes.map(|bytes| format!("{} MiB of memory", bytes >> 20));
+    let landlock = landlock.map(|version| format!("Landlock {version}"));
+    let seccomp = seccomp.then(|| "seccomp".to_owned());
+    let holds: Vec<String> = [memory, landlock, seccomp].into_iter().flatten().collect();
+    let could = trespasses(&isolation.could);
+    let tried = if could.is_empty() { "nothing that it tried".to_owned() } else { could.join(", ") };
+    format!("a process for each video: {}; it could {tried}", holds.join(", "))
+}
+
 fn print(report: &Report) {
     const GIB: f64 = (1u64 << 30) as f64;
     let line = |name: &str, value: &str| output::text(&format!("{name:<10} {value}"));
@@ -177,6 +245,7 @@ fn print(report: &Report) {
     if !unable.is_empty() {
         line("does not", &names(&unable));
     }
+    line("isolation", &held(&report.isolation));
     line("cpu", &format!("{}, {} threads", report.cpu.brand, report.cpu.threads));
     line("features", &report.cpu.features.join(", "));
     line("gpu", report.gpu.reason);

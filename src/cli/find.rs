@@ -77,15 +77,16 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let options = args.pipeline.options()?;
     // A single wrong path is told before the model is loaded.
     if let [only] = videos.as_slice() {
-        Input::open(only, &Limits::default())?;
+        Input::open(only, &context.decoder.limits())?;
     }
     let mut progress = progress::Bar::new(context);
     progress.show(&Event::Loading);
     let model = args.model.load()?;
     let store = if args.no_index { None } else { args.store.store() };
     let (mut found, mut failed): (Vec<Found>, Vec<Failure>) = (Vec::new(), Vec::new());
+    let (store, limits) = (store.as_ref(), &context.decoder.limits());
     for video in &videos {
-        let search = Search { model: &model, query, args, format, options: &options, store: store.as_ref() };
+        let search = Search { model: &model, query, args, format, options: &options, store, limits };
         match search.find(video, cancel, &mut progress) {
             Ok(one) => found.push(one),
             // What concerns this video alone leaves the others their turn.
@@ -124,11 +125,12 @@ struct Search<'a> {
     format: Format,
     options: &'a Options,
     store: Option<&'a Store>,
+    limits: &'a Limits,
 }
 
 impl Search<'_> {
     fn find(&self, path: &Path, cancel: &Cancel, progress: &mut progress::Bar) -> Result<Found> {
-        let input = Input::open(path, &Limits::default())?;
+        let input = Input::open(path, self.limits)?;
         let facts = input.facts()?;
         let media = handover::media(&input.video, &input.name, self.format, &self.args.output);
         let shelf = self.store.map(|store| store.shelf(&input.path, &facts.fingerprint));
@@ -141,7 +143,8 @@ impl Search<'_> {
             rates: None,
             blind: false,
         };
-        let moments = run::find(self.model, input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
+        let moments =
+            run::find(self.model, &input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
         Ok(Found { moments, media, file: input.path })
     }
 }

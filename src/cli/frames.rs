@@ -4,7 +4,7 @@ use super::failure::{Failure, Kind, Result};
 use super::time::format_time;
 use super::video::Input;
 use super::{Context, output, parse_time};
-use crate::decode::{self, DecodeReport, FrameFacts, Limits, Request, Sampling, Size, VideoFacts};
+use crate::decode::{DecodeReport, Feed, FrameFacts, Limits, Request, Sampling, Size, VideoFacts};
 use crate::sample::{self, Wishes};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageEncoder, RgbImage};
@@ -115,16 +115,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     {
         return Err(Failure::new(Kind::Usage, format!("--from {from} is not before --to {to}")));
     }
-    let limits = Limits::default();
+    let limits = context.decoder.limits();
     let input = Input::open(&args.video, &limits)?;
     let facts = input.facts()?;
     let request = request(args, &input, limits);
     let (entries, report) = match &args.out {
         None => {
-            let (frames, report) = decode::list(input.video, &request)?;
+            let (frames, report) = input.video.list(&request)?;
             (frames.iter().map(|frame| Entry::new(frame, None)).collect(), report)
         }
-        Some(folder) => write_frames(input.video, &request, folder, args.format)?,
+        Some(folder) => write_frames(&input.video, &request, folder, args.format)?,
     };
     if entries.is_empty() {
         let (from, to) = (format_time(report.coverage.start), format_time(report.coverage.end));
@@ -163,18 +163,13 @@ fn request(args: &Args, input: &Input, limits: Limits) -> Request {
     Request { sampling, from: args.from, to: args.to, size, limits, cancel: None }
 }
 
-fn write_frames(
-    video: decode::Video,
-    request: &Request,
-    folder: &Path,
-    format: Format,
-) -> Result<(Vec<Entry>, DecodeReport)> {
+fn write_frames(video: &Feed, request: &Request, folder: &Path, format: Format) -> Result<(Vec<Entry>, DecodeReport)> {
     let cannot = |path: &Path, error: &dyn std::fmt::Display| {
         Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
             .hint("choose another folder with --out")
     };
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-    let mut stream = decode::stream_opened(video, request)?;
+    let mut stream = video.stream(request)?;
     let mut entries = Vec::new();
     for frame in &mut stream {
         let name = format!("{:06}-{:.3}s.{}", frame.index, frame.time.seconds(), format.extension());

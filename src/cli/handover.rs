@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind, Result};
 use super::time::format_time;
 use super::{Context, output};
-use crate::decode::{self, CutError, How, Limits};
+use crate::decode::{self, CutError, Feed, How};
 use crate::excerpt;
 use crate::render::{Format, Media, Thumb};
 use crate::scenes::{self, Content};
@@ -129,11 +129,11 @@ impl ExcerptArgs {
     ///
     /// # Errors
     /// When the file can no longer be read.
-    pub(super) fn scenes(&self, file: &Path, format: Format) -> Result<Vec<Span>> {
+    pub(super) fn scenes(&self, video: &Feed, format: Format) -> Result<Vec<Span>> {
         if !self.with_scenes || format != Format::Html {
             return Ok(Vec::new());
         }
-        let found = scenes::detect(file, &Content::default(), None, &Limits::default(), &mut |_| ())?;
+        let found = scenes::detect(video, &Content::default(), None, &mut |_| ())?;
         Ok(found.scenes.iter().map(|scene| Span { start: scene.start, end: scene.end }).collect())
     }
 
@@ -157,7 +157,7 @@ impl ExcerptArgs {
         for Excerpts { file, spans } in of {
             let mut shown = Vec::new();
             if pictures || self.thumbs.is_some() || self.contact_sheet.is_some() {
-                shown = self.pictures(file, spans, number, cancel, &mut sheet)?;
+                shown = self.pictures(file, spans, number, context, cancel, &mut sheet)?;
             }
             if let Some(folder) = &self.clips {
                 self.cut(folder, file, spans, number, context, cancel)?;
@@ -179,11 +179,12 @@ impl ExcerptArgs {
         file: &Path,
         spans: &[Span],
         before: usize,
+        context: &Context,
         cancel: &Arc<AtomicBool>,
         sheet: &mut Vec<(Span, RgbImage)>,
     ) -> Result<Vec<Thumb>> {
         let times: Vec<f64> = spans.iter().map(|&span| excerpt::middle(span)).collect();
-        let frames = excerpt::pictures(file, &times, cancel)?;
+        let frames = excerpt::pictures(&Feed::open(file, &context.decoder.limits())?, &times, cancel)?;
         let mut thumbs = Vec::new();
         let shown = spans.iter().zip(frames).zip(before + 1..);
         for ((span, frame), number) in shown.filter_map(|((span, frame), number)| Some(((span, frame?), number))) {
@@ -275,7 +276,7 @@ fn cannot(path: &Path, error: &dyn std::fmt::Display, flag: &str) -> Failure {
 }
 
 /// The medium of a result, with a player where a page is written.
-pub(super) fn media(video: &decode::Video, name: &Path, format: Format, args: &FormatArgs) -> Media {
+pub(super) fn media(video: &Feed, name: &Path, format: Format, args: &FormatArgs) -> Media {
     let player = if format == Format::Html { args.player(name) } else { None };
     Media { player, ..Media::new(name, video.info()) }
 }

@@ -4,7 +4,6 @@ use super::ask::{ModelArgs, ReadingArgs};
 use super::failure::{Failure, Kind, Result};
 use super::video::Input;
 use super::{Context, cache, output, progress, wait};
-use crate::decode::Limits;
 use crate::index::{IndexError, Listed, Store};
 use crate::recipe::parse_bytes;
 use crate::run::{self, Cancel, Job};
@@ -121,7 +120,14 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 
 fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &mut Report) -> Result {
     let options = args.reading.options()?;
-    let inputs = args.videos.iter().map(|video| Input::open(video, &Limits::default())).collect::<Result<Vec<_>>>()?;
+    let limits = context.decoder.limits();
+    let open = |video: &PathBuf| {
+        let input = Input::open(video, &limits)?;
+        // Until it is this video's turn.
+        input.video.rest();
+        Ok(input)
+    };
+    let inputs = args.videos.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut progress = progress::Bar::new(context);
     let model = args.model.load()?;
     for input in inputs {
@@ -136,7 +142,7 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             blind: false,
         };
         let shelf = store.shelf(&input.path, &facts.fingerprint);
-        let keys = run::index(&model, input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
+        let keys = run::index(&model, &input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
         let (key, _) = &keys[0];
         let known = keys.iter().all(|&(_, known)| known);
         report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), readings: keys.len(), known });

@@ -8,6 +8,7 @@ mod batch;
 mod bench;
 mod cache;
 mod completions;
+mod decoder;
 mod describe;
 mod doctor;
 mod dtype;
@@ -62,6 +63,8 @@ pub struct Context {
     /// No colours
     #[arg(long, global = true)]
     pub no_color: bool,
+    #[command(flatten)]
+    decoder: decoder::DecoderArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +102,9 @@ enum Command {
 /// Parses the arguments, runs the command and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    if decoder::is_wanted() {
+        return decoder::serve();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),

@@ -5,7 +5,6 @@ use super::failure::Result;
 use super::time::format_time;
 use super::video::Input;
 use super::{Context, output, rates};
-use crate::decode::Limits;
 use crate::recipe::Options;
 use crate::run::{self, Forecast, Prospect, Question};
 use std::path::PathBuf;
@@ -31,7 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
-    let input = Input::open(&args.video, &Limits::default())?;
+    let input = Input::open(&args.video, &context.decoder.limits())?;
     let question = args.question.as_deref().map(Question::from);
     let forecast =
         forecast(&input, &args.model, &args.pipeline, &args.pipeline.options()?, question.as_ref(), context)?;

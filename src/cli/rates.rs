@@ -52,7 +52,7 @@ pub(super) fn of_video(rates: &Rates, input: &Input, options: &crate::recipe::Op
         end: options.decode.to.unwrap_or(f64::INFINITY),
     });
     let decode_s = if span.end.is_finite() && span.start < span.end {
-        run::decoding_rate(&input.path, span, options.decode.fps.unwrap_or(fps))?
+        run::decoding_rate(&input.video, span, options.decode.fps.unwrap_or(fps))?
     } else {
         0.0
     };

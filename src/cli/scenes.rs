@@ -4,7 +4,6 @@ use super::failure::{Failure, Kind, Result};
 use super::handover::FormatArgs;
 use super::video::Input;
 use super::{Context, handover, output, parse_time};
-use crate::decode::Limits;
 use crate::render;
 use crate::scenes::{self, Adaptive, Content, Detector, MIN_SCENE_S, Similarity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -65,13 +64,12 @@ enum Method {
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let range = range(args)?;
     let format = args.output.format(context)?;
-    let limits = Limits::default();
-    let input = Input::open(&args.video, &limits)?;
+    let input = Input::open(&args.video, &context.decoder.limits())?;
     let facts = input.facts()?;
     let media = handover::media(&input.video, &input.name, format, &args.output);
     let bar = progress_bar(context, input.video.info().duration_s);
     let detector = args.detection.detector();
-    let mut found = scenes::detect(&input.path, detector.as_ref(), range, &limits, &mut |seconds| {
+    let mut found = scenes::detect(&input.video, detector.as_ref(), range, &mut |seconds| {
         bar.set_position((seconds * 1000.0) as u64);
     })?;
     bar.finish_and_clear();

@@ -6,7 +6,6 @@ use super::failure::{Failure, Kind, Result};
 use super::video::Input;
 use super::{Context, model_dir, output, wait};
 use crate::bench::film;
-use crate::decode::Limits;
 use crate::prefill::tune::{Trial, candidates};
 use crate::prefill::{PatternFile, SCHEMA, TunedHead};
 use crate::run::{self, Cancel, Job, Question};
@@ -63,7 +62,7 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let (mut names, mut tokens) = (Vec::new(), 0);
     let mut on = |path: &Path, name: String, trial: &mut Trial| -> Result<()> {
         let before = trial.prompts();
-        let prompt = try_on(&model, path, args, trial, cancel)?;
+        let prompt = try_on(&model, path, (args, context), trial, cancel)?;
         let used = trial.prompts() > before;
         output::note(
             context,
@@ -126,8 +125,14 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     Ok(())
 }
 
-fn try_on(model: &run::Model, path: &Path, args: &Args, trial: &mut Trial, cancel: &Cancel) -> Result<usize> {
-    let input = Input::open(path, &Limits::default())?;
+fn try_on(
+    model: &run::Model,
+    path: &Path,
+    (args, context): (&Args, &Context),
+    trial: &mut Trial,
+    cancel: &Cancel,
+) -> Result<usize> {
+    let input = Input::open(path, &context.decoder.limits())?;
     let facts = input.facts()?;
     let mut options = args.reading.options()?;
     options.prefill.chunk = options.prefill.chunk.or(Some(CHUNK));
@@ -141,7 +146,7 @@ fn try_on(model: &run::Model, path: &Path, args: &Args, trial: &mut Trial, cance
         rates: None,
         blind: false,
     };
-    Ok(run::tune(model, input.video, &job, trial, cancel, &mut |_| ())?)
+    Ok(run::tune(model, &input.video, &job, trial, cancel, &mut |_| ())?)
 }
 
 /// Rows that every candidate is tried on.

@@ -1,7 +1,7 @@
 //! The VIDEO argument of every command: a file, or `-` for a pipe.
 
 use super::failure::{Failure, Kind, Result};
-use crate::decode::{self, DecodeError, Limits, Spooled, Video, VideoFacts};
+use crate::decode::{self, DecodeError, Feed, Limits, Spooled, VideoFacts};
 use std::path::{Path, PathBuf};
 
 /// A VIDEO argument that has been opened. A pipe's content lives as long as this does.
@@ -11,7 +11,7 @@ pub(super) struct Input {
     /// The file to open (again)
     pub(super) path: PathBuf,
     /// The video, opened
-    pub(super) video: Video,
+    pub(super) video: Feed,
     _spooled: Option<Spooled>,
 }
 
@@ -26,7 +26,7 @@ impl Input {
             _ => None,
         };
         let path = spooled.as_ref().map_or(name, Spooled::path).to_path_buf();
-        let video = decode::open(&path, limits).map_err(Failure::from)?;
+        let video = Feed::open(&path, limits).map_err(Failure::from)?;
         Ok(Self { name: name.to_path_buf(), path, video, _spooled: spooled })
     }
 
@@ -44,7 +44,7 @@ impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         let kind = match error {
             DecodeError::Cancelled { .. } => Kind::Interrupted,
-            DecodeError::Ffmpeg { .. } => Kind::Internal,
+            DecodeError::Ffmpeg { .. } | DecodeError::NotStarted { .. } => Kind::Internal,
             _ => Kind::Input,
         };
         Self::new(kind, &error).hint(error.hint())

@@ -13,11 +13,12 @@ use super::orientation::Orientation;
 use ffmpeg_next::{ffi, frame};
 use image::RgbImage;
 use longsight_kernels::yuv::{self, Matrix, Planes};
+use serde::{Deserialize, Serialize};
 use std::ffi::c_int;
 use std::ptr::NonNull;
 
 /// The size of the pictures that come out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Size {
     /// As displayed: square pixels, upright
     #[default]

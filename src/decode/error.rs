@@ -1,56 +1,70 @@
 //! Why a file cannot be used, and what was wrong with one that can.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a video cannot be used. Damage that leaves something to decode is a [`Warning`] instead.
-#[derive(Debug, thiserror::Error)]
+///
+/// It can be sent to another process, without the path, which is known there ([`DecodeError::at`]).
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum DecodeError {
     /// Nothing has this name
     #[error("{}: no such file", path.display())]
     NotFound {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// A URL or an FFmpeg protocol prefix in place of a file
     #[error("{}: `{scheme}:` names a protocol, not a file", path.display())]
     Protocol {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// Before the colon
+        #[serde(deserialize_with = "printable")]
         scheme: String,
     },
     /// A folder
     #[error("{}: is a folder", path.display())]
     Folder {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// A device, socket or named pipe
     #[error("{}: is no regular file", path.display())]
     NotRegular {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// The operating system refused
     #[error("{}: cannot be read: {source}", path.display())]
     Unreadable {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// Why
-        source: std::io::Error,
+        #[serde(with = "os_error")]
+        source: io::Error,
     },
     /// No bytes
     #[error("{}: is empty", path.display())]
     Empty {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// A pipe gave more than the limit
     #[error("{}: more than {limit} bytes", path.display())]
     TooLong {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// In bytes
         limit: u64,
@@ -59,56 +73,68 @@ pub enum DecodeError {
     #[error("{}: is no video file that FFmpeg knows", path.display())]
     NotVideo {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// A known format that is not read here: a playlist, a picture, subtitles
     #[error("{}: is `{format}`, which is not read as a video", path.display())]
     RefusedFormat {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// FFmpeg's name for it
+        #[serde(deserialize_with = "printable")]
         format: String,
     },
     /// An MP4 or MOV whose index (`moov`) is missing: the recording or the download was cut off
     #[error("{}: has no index (`moov`): the file was cut off or is still being written", path.display())]
     Incomplete {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// A known container that FFmpeg cannot open
     #[error("{}: is damaged: {reason}", path.display())]
     Damaged {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// In FFmpeg's words
+        #[serde(deserialize_with = "printable")]
         reason: String,
     },
     /// Audio, subtitles or a cover picture only
     #[error("{}: has no video stream ({found})", path.display())]
     NoVideoStream {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// What it has instead
-        found: &'static str,
+        #[serde(deserialize_with = "printable")]
+        found: Cow<'static, str>,
     },
     /// FFmpeg has no decoder for the stream
     #[error("{}: no decoder for its video codec ({codec})", path.display())]
     UnsupportedCodec {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// FFmpeg's name for it, or its four characters
+        #[serde(deserialize_with = "printable")]
         codec: String,
     },
     /// The samples are encrypted
     #[error("{}: its video is encrypted", path.display())]
     Encrypted {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// More pixels than the limit
     #[error("{}: {width}x{height} is more than {max_pixels} pixels", path.display())]
     TooLarge {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// Coded width
         width: u32,
@@ -121,6 +147,7 @@ pub enum DecodeError {
     #[error("{}: could not be opened within {limit:?}", path.display())]
     OpenTimeout {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// The limit
         limit: Duration,
@@ -129,6 +156,7 @@ pub enum DecodeError {
     #[error("{}: decoding stopped moving for {limit:?}", path.display())]
     Stalled {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// The limit
         limit: Duration,
@@ -137,6 +165,7 @@ pub enum DecodeError {
     #[error("{}: not one frame could be decoded ({packets} packets were tried)", path.display())]
     NoFrames {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// Video packets that were tried
         packets: u64,
@@ -145,17 +174,51 @@ pub enum DecodeError {
     #[error("{}: decoding was cancelled", path.display())]
     Cancelled {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
     },
     /// FFmpeg failed where it should not
     #[error("{}: {action}: {reason}", path.display())]
     Ffmpeg {
         /// As given
+        #[serde(skip)]
         path: PathBuf,
         /// What was being done
-        action: &'static str,
+        #[serde(deserialize_with = "printable")]
+        action: Cow<'static, str>,
         /// In FFmpeg's words
+        #[serde(deserialize_with = "printable")]
         reason: String,
+    },
+    /// The decoder's process could not be started
+    #[error("{}: its decoder cannot be started: {source}", path.display())]
+    NotStarted {
+        /// As given
+        #[serde(skip)]
+        path: PathBuf,
+        /// Why
+        #[serde(with = "os_error")]
+        source: io::Error,
+    },
+    /// The decoder's process ended without an answer
+    #[error("{}: its decoder broke down ({how})", path.display())]
+    Crashed {
+        /// As given
+        #[serde(skip)]
+        path: PathBuf,
+        /// How the process ended, and its last words
+        #[serde(deserialize_with = "printable")]
+        how: String,
+    },
+    /// The decoder's process said what no decoder says
+    #[error("{}: its decoder talks nonsense: {what}", path.display())]
+    Garbled {
+        /// As given
+        #[serde(skip)]
+        path: PathBuf,
+        /// What it sent
+        #[serde(deserialize_with = "printable")]
+        what: Cow<'static, str>,
     },
 }
 
@@ -181,13 +244,71 @@ impl DecodeError {
             Self::TooLarge { .. } => "scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`",
             Self::OpenTimeout { .. } | Self::Stalled { .. } => "copy it to a local disk and try again",
             Self::NoFrames { .. } => "the file is damaged or encrypted; does it play elsewhere?",
+            Self::NotStarted { .. } => "`--in-process-decoder` decodes without a process of its own",
+            Self::Crashed { .. } => "the file is damaged or hostile, or needs more memory than --decoder-memory allows",
+            Self::Garbled { .. } => "the file is damaged or hostile",
             Self::Cancelled { .. } | Self::Ffmpeg { .. } => "",
         }
+    }
+
+    /// Whether it is the decoder that failed, rather than the file that was refused.
+    #[must_use]
+    pub fn is_breakdown(&self) -> bool {
+        matches!(self, Self::NotStarted { .. } | Self::Crashed { .. } | Self::Garbled { .. } | Self::Stalled { .. })
+    }
+
+    /// The same error of the file at `path`.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Self {
+        let (Self::NotFound { path: own }
+        | Self::Protocol { path: own, .. }
+        | Self::Folder { path: own }
+        | Self::NotRegular { path: own }
+        | Self::Unreadable { path: own, .. }
+        | Self::Empty { path: own }
+        | Self::TooLong { path: own, .. }
+        | Self::NotVideo { path: own }
+        | Self::RefusedFormat { path: own, .. }
+        | Self::Incomplete { path: own }
+        | Self::Damaged { path: own, .. }
+        | Self::NoVideoStream { path: own, .. }
+        | Self::UnsupportedCodec { path: own, .. }
+        | Self::Encrypted { path: own }
+        | Self::TooLarge { path: own, .. }
+        | Self::OpenTimeout { path: own, .. }
+        | Self::Stalled { path: own, .. }
+        | Self::NoFrames { path: own, .. }
+        | Self::Cancelled { path: own }
+        | Self::Ffmpeg { path: own, .. }
+        | Self::NotStarted { path: own, .. }
+        | Self::Crashed { path: own, .. }
+        | Self::Garbled { path: own, .. }) = &mut self;
+        path.clone_into(own);
+        self
+    }
+}
+
+/// Text from another process that may be shown: without what a terminal would obey.
+pub(super) fn printable<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.chars().any(char::is_control) { Err(de::Error::custom("a control character")) } else { Ok(text.into()) }
+}
+
+/// An error of the operating system as its number.
+mod os_error {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, io};
+
+    pub(super) fn serialize<S: Serializer>(error: &io::Error, serializer: S) -> Result<S::Ok, S::Error> {
+        error.raw_os_error().unwrap_or(libc::EIO).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<io::Error, D::Error> {
+        i32::deserialize(deserializer).map(io::Error::from_raw_os_error)
     }
 }
 
 /// Something was wrong with a file, and decoding went on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// Seconds on the source clock after which it happened; `None` before the first frame
     pub after_s: Option<f64>,
@@ -198,7 +319,7 @@ pub struct Warning {
 }
 
 /// What was wrong with a file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum WarningKind {
     /// Packets that the decoder refused
     Undecodable,
@@ -207,6 +328,7 @@ pub enum WarningKind {
     /// Read errors inside the file
     Unreadable {
         /// In FFmpeg's words
+        #[serde(deserialize_with = "printable")]
         reason: String,
     },
     /// The file ends before the time its header gives

@@ -1,6 +1,6 @@
 //! What every result says about the video it came from.
 
-use super::open::Video;
+use super::feed::Feed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -36,13 +36,13 @@ impl VideoFacts {
     ///
     /// # Errors
     /// When the file can no longer be read.
-    pub fn new(video: &Video, name: &Path) -> io::Result<Self> {
+    pub fn new(video: &Feed, name: &Path) -> io::Result<Self> {
         Ok(Self::known(video, name, fingerprint(video.path())?))
     }
 
     /// The same where the content's [`fingerprint`] is known already.
     #[must_use]
-    pub fn known(video: &Video, name: &Path, fingerprint: String) -> Self {
+    pub fn known(video: &Feed, name: &Path, fingerprint: String) -> Self {
         let info = video.info();
         Self {
             path: name.to_string_lossy().into_owned(),

@@ -1,21 +1,30 @@
 //! What the container says about its video, before a frame is decoded.
 
+use super::error::printable;
+use super::limits::Limits;
 use super::native::{self, Demuxer};
 use super::orientation::Orientation;
 use ffmpeg_next::ffi;
 use ffmpeg_next::packet::side_data;
 use longsight_models::{Span, TimeBase};
+use serde::{Deserialize, Serialize};
+
+/// Pixels wider or higher than this are taken for damage.
+const MAX_ASPECT: u64 = 16;
 
 /// A video stream, as its container describes it. Nothing here is checked against the frames.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoInfo {
     /// FFmpeg's name of the container
+    #[serde(deserialize_with = "printable")]
     pub format: String,
     /// Which of the file's streams this is
     pub stream: usize,
     /// FFmpeg's name of the codec
+    #[serde(deserialize_with = "printable")]
     pub codec: String,
     /// FFmpeg's name of the pixel format, empty if unknown
+    #[serde(deserialize_with = "printable")]
     pub pixel_format: String,
     /// Bits per component
     pub bit_depth: u8,
@@ -108,6 +117,17 @@ impl VideoInfo {
         Span { start, end: asked.end.min(self.end_s().unwrap_or(f64::INFINITY)).max(start) }
     }
 
+    /// Whether a file can have such a header, where another process says so.
+    pub(super) fn is_sane(&self, limits: &Limits) -> bool {
+        let numbers = [self.start_s, self.duration_s, self.frame_rate, self.tick_rate];
+        let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height);
+        let (wide, high) = self.pixel_aspect;
+        numbers.iter().flatten().all(|number| number.is_finite())
+            && pixels(self.coded_width, self.coded_height) <= limits.max_pixels
+            && pixels(self.width, self.height) <= limits.max_pixels * MAX_ASPECT
+            && (wide > 0 && high > 0)
+    }
+
     /// End of the stream in seconds on the source clock, as far as the header says.
     #[must_use]
     pub fn end_s(&self) -> Option<f64> {
@@ -137,7 +157,8 @@ pub(super) fn pixel_aspect(container: ffi::AVRational, codec: ffi::AVRational) -
         .into_iter()
         .filter_map(|ratio| Some((u32::try_from(ratio.num).ok()?, u32::try_from(ratio.den).ok()?)))
         .find(|&(num, den)| {
-            num > 0 && den > 0 && u64::from(num) <= u64::from(den) * 16 && u64::from(den) <= u64::from(num) * 16
+            let (num, den) = (u64::from(num), u64::from(den));
+            num > 0 && den > 0 && num <= den * MAX_ASPECT && den <= num * MAX_ASPECT
         })
         .unwrap_or((1, 1))
 }

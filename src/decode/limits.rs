@@ -1,5 +1,8 @@
 //! What an untrusted file may cost, in one place.
 
+use super::apart::Program;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Pixels of a picture: 8K (7680 x 4320, 33 million) with room to spare.
@@ -23,7 +26,7 @@ pub const MAX_THREADS: usize = 16;
 pub const MAX_SPOOL_BYTES: u64 = 64 << 30;
 
 /// What an untrusted file may cost. The defaults are this module's constants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pixels of a picture
     pub max_pixels: u64,
@@ -39,6 +42,9 @@ pub struct Limits {
     pub max_spool_bytes: u64,
     /// Decoder threads; 0 takes one for each core, up to [`MAX_THREADS`]
     pub threads: usize,
+    /// The program in whose process a [`Feed`](super::Feed) decodes; this process if `None`
+    #[serde(skip)]
+    pub apart: Option<Arc<Program>>,
 }
 
 impl Default for Limits {
@@ -51,6 +57,7 @@ impl Default for Limits {
             max_packets_without_frame: MAX_PACKETS_WITHOUT_FRAME,
             max_spool_bytes: MAX_SPOOL_BYTES,
             threads: 0,
+            apart: None,
         }
     }
 }

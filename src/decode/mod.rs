@@ -2,13 +2,16 @@
 //!
 //! Comes in: a path. Goes out: [`VideoInfo`] from the container alone, native frames ([`Reader`]), each with its exact
 //! presentation time, chosen ones as RGB pictures ([`stream`]), all of a [`Stretch`] for stages that look at everything,
-//! a span as a file of its own ([`cut()`]), and [`Warning`]s about what could not be decoded. Never: a network connection, a second file, tensors, or a time
+//! a span as a file of its own ([`cut()`]), and [`Warning`]s about what could not be decoded. A [`Feed`] gives the header
+//! and the frames wherever they are decoded: in this process, or in one that is locked in ([`apart`]). Never: a network connection, a second file, tensors, or a time
 //! computed from a frame's number.
 
+pub mod apart;
 mod convert;
 mod cut;
 mod error;
 mod facts;
+mod feed;
 mod index;
 mod info;
 mod library;
@@ -26,10 +29,13 @@ mod stream;
 mod stretch;
 mod walk;
 
+pub use apart::{Confinement, Program};
 pub use convert::Size;
 pub use cut::{Cut, CutError, How, cut};
 pub use error::{DecodeError, Warning, WarningKind};
 pub use facts::{VideoFacts, fingerprint};
+pub(crate) use feed::Part;
+pub use feed::{Feed, Frames};
 pub use info::VideoInfo;
 pub use library::{Library, decoder_of, library};
 pub use limits::Limits;

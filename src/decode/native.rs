@@ -44,6 +44,14 @@ pub(super) fn quiet() {
     ONCE.call_once(|| unsafe { ffi::av_log_set_level(ffi::AV_LOG_QUIET) });
 }
 
+/// How often anything has moved in this process: a sign of life for whoever watches it from outside.
+static MOVES: AtomicU64 = AtomicU64::new(0);
+
+/// How often a packet was read or a frame decoded in this process.
+pub(super) fn moves() -> u64 {
+    MOVES.load(Ordering::Relaxed)
+}
+
 /// Tells FFmpeg's blocking calls when to give up: at a deadline that progress pushes on, or when cancelled.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -59,6 +67,7 @@ impl Watch {
 
     /// Allows `limit` from now.
     pub(super) fn allow(&self, limit: Duration) {
+        MOVES.fetch_add(1, Ordering::Relaxed);
         let at = self.origin.elapsed().saturating_add(limit).as_nanos();
         self.deadline_ns.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

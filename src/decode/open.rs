@@ -47,7 +47,7 @@ pub(super) fn open_cancellable(path: &Path, limits: &Limits, cancel: Arc<AtomicB
     if !scan::is_plausible(path, &info) {
         scan::measure(path, &mut info, limits);
     }
-    Ok(Video { path: path.to_path_buf(), demuxer, info, limits: *limits })
+    Ok(Video { path: path.to_path_buf(), demuxer, info, limits: limits.clone() })
 }
 
 impl Video {
@@ -92,7 +92,7 @@ fn choose(path: &Path, demuxer: &Demuxer) -> Result<usize, DecodeError> {
         } else {
             "other data only"
         };
-        DecodeError::NoVideoStream { path: path.to_path_buf(), found }
+        DecodeError::NoVideoStream { path: path.to_path_buf(), found: found.into() }
     })
 }
 

@@ -1,9 +1,10 @@
 //! Display matrices: the eight ways in which a camera can be held, mirrors included.
 
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 
 /// How the stored picture is turned for display: an optional transposition, then optional mirrors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Orientation {
     /// Rows become columns, before the mirrors
     pub transpose: bool,

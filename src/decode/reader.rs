@@ -122,7 +122,7 @@ impl Reader {
         let Video { path, demuxer, info, limits } = video;
         let codec = Codec::open(&demuxer, info.stream, &limits).map_err(|code| DecodeError::Ffmpeg {
             path: path.clone(),
-            action: "the decoder cannot be started",
+            action: "the decoder cannot be started".into(),
             reason: code.to_string(),
         })?;
         Ok(Self {
@@ -429,7 +429,7 @@ impl Reader {
     }
 
     fn failed(&self, action: &'static str, code: Code) -> DecodeError {
-        DecodeError::Ffmpeg { path: self.path.clone(), action, reason: code.to_string() }
+        DecodeError::Ffmpeg { path: self.path.clone(), action: action.into(), reason: code.to_string() }
     }
 
     /// The file.

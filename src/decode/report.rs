@@ -5,12 +5,13 @@ use super::info::VideoInfo;
 use super::limits::MAX_WARNINGS;
 use super::walk::Walked;
 use longsight_models::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Pictures that end this much before the header's time are worth a warning: containers round, and count the audio.
 const EARLY_S: f64 = 1.0;
 
 /// What was seen of a video, and what was not.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecodeReport {
     /// Frames decoded, wanted or not
     pub frames_decoded: u64,
@@ -39,6 +40,13 @@ impl DecodeReport {
             max_gap_s: 0.0,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether a report can say this, where another process gives it.
+    pub(super) fn is_sane(&self) -> bool {
+        let times =
+            [self.first_s, self.last_s, Some(self.coverage.start), Some(self.coverage.end), Some(self.max_gap_s)];
+        times.iter().flatten().all(|time| time.is_finite())
     }
 
     /// Notes a frame that is given.

@@ -2,13 +2,14 @@
 
 use super::info::VideoInfo;
 use longsight_models::Span;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Two times closer than this are the same: below any container's tick, above the rounding of sums.
 pub(super) const EPSILON_S: f64 = 1e-6;
 
 /// Which frames of a video are wanted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Sampling {
     /// Every frame
     All,

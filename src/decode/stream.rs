@@ -10,6 +10,7 @@ use super::sampling::{Picks, Sampling};
 use super::walk::{Picked, Walk, Walked};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use longsight_models::{Frame, Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -75,7 +76,7 @@ pub fn stream_opened(video: Video, request: &Request) -> Result<FrameStream, Dec
 }
 
 /// A frame's place and size, without its picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameFacts {
     /// Ordinal in presentation order, where decoding knows it
     pub index: u64,
@@ -131,7 +132,7 @@ impl FrameStream {
         }
         let lost = || DecodeError::Ffmpeg {
             path: self.path.clone(),
-            action: "decoding ended unexpectedly",
+            action: "decoding ended unexpectedly".into(),
             reason: "its thread panicked".to_owned(),
         };
         match self.thread.take() {
@@ -229,7 +230,7 @@ impl Plan {
         }
         let joints = self.joints(&mut video, count);
         // Looking for joints has moved the video; what follows opens it again.
-        let (path, limits, cancel) = (video.path().to_path_buf(), video.limits, video.cancel());
+        let (path, limits, cancel) = (video.path().to_path_buf(), video.limits.clone(), video.cancel());
         drop(video);
         let (hands, limits) = match self.picks.deal(&joints, count) {
             Some(hands) => (hands, limits.with_threads(1)),

@@ -186,7 +186,7 @@ impl Video {
     /// The error of a key frame that was there before and is not found again.
     #[must_use]
     pub fn lost(&self) -> DecodeError {
-        let (path, action) = (self.path.clone(), "a key frame cannot be found again");
+        let (path, action) = (self.path.clone(), "a key frame cannot be found again".into());
         DecodeError::Ffmpeg { path, action, reason: "its index has changed".to_owned() }
     }
 
@@ -204,7 +204,7 @@ impl Video {
         let path = self.path.clone();
         let failed = |action: &'static str| {
             let path = path.clone();
-            move |code: Code| DecodeError::Ffmpeg { path, action, reason: code.to_string() }
+            move |code: Code| DecodeError::Ffmpeg { path, action: action.into(), reason: code.to_string() }
         };
         let codec = Codec::open(&self.demuxer, self.info.stream, &self.limits)
             .map_err(failed("the decoder cannot be started"))?;
@@ -458,8 +458,8 @@ impl<G: Gate> Stretch<G> {
 impl Limits {
     /// The same limits with that many decoder threads.
     #[must_use]
-    pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads, ..self }
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { threads, ..self.clone() }
     }
 
     /// Threads that may decode at a time.

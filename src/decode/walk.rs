@@ -156,7 +156,7 @@ impl Walk {
     /// Opens the file again and walks it from the start, without further seeks.
     fn start_afresh(&mut self) -> Result<(), DecodeError> {
         self.decoded += self.reader.frames();
-        let (path, limits) = (self.reader.path().to_path_buf(), *self.reader.limits());
+        let (path, limits) = (self.reader.path().to_path_buf(), self.reader.limits().clone());
         self.reader = open::open_cancellable(&path, &limits, self.reader.cancel())?.reader()?;
         configure(&mut self.reader, &self.picks);
         (self.index, self.held, self.resume_after) = (None, None, self.last_given);

@@ -1,17 +1,16 @@
 //! What do the spans look like?
 //!
 //! Comes in: a file, and times in it. Goes out: the pictures shown then, as JPEG, or all on one contact sheet.
-//! Never: a place to write to. Clips of spans are made by [`decode::cut()`].
+//! Never: a place to write to. Clips of spans are made by [`crate::decode::cut()`].
 
 mod sheet;
 
 pub use sheet::contact_sheet;
 
-use crate::decode::{self, DecodeError, Request, Sampling, Size};
+use crate::decode::{DecodeError, Feed, Request, Sampling, Size};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use longsight_models::{Frame, Span};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -33,7 +32,7 @@ pub fn middle(span: Span) -> f64 {
 ///
 /// # Errors
 /// When the file cannot be opened, or gives no frame at all.
-pub fn pictures(path: &Path, times: &[f64], cancel: &Arc<AtomicBool>) -> Result<Vec<Option<Frame>>, DecodeError> {
+pub fn pictures(video: &Feed, times: &[f64], cancel: &Arc<AtomicBool>) -> Result<Vec<Option<Frame>>, DecodeError> {
     if times.is_empty() {
         return Ok(Vec::new());
     }
@@ -42,7 +41,7 @@ pub fn pictures(path: &Path, times: &[f64], cancel: &Arc<AtomicBool>) -> Result<
         cancel: Some(Arc::clone(cancel)),
         ..Request::new(Sampling::Times(times.to_vec()))
     };
-    let mut stream = decode::stream(path, &request)?;
+    let mut stream = video.stream(&request)?;
     let frames: Vec<Frame> = (&mut stream).collect();
     stream.finish()?;
     let shown = |&time: &f64| {

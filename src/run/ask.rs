@@ -6,7 +6,7 @@ use super::presence;
 use super::reading::{self, recall};
 use super::{Answer, Cancel, Event, Model, Plan, PlanError, Rates, Sink, Timing, Usage, plan};
 use crate::compress;
-use crate::decode::{self, DecodeError, DecodeReport, Limits, Request, Video, VideoFacts};
+use crate::decode::{DecodeError, DecodeReport, Feed, Request, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
 use crate::index::{IndexError, Kept, Key, Shelf};
@@ -154,7 +154,7 @@ pub(super) struct Said {
 /// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
 pub(super) fn pass(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     probes: &[Option<String>],
     cancel: &Cancel,
@@ -226,7 +226,7 @@ pub(super) fn attention(options: &Options, model: &Model, plan: &Plan) -> (Box<d
 /// Decodes, resizes and encodes, chunk by chunk.
 pub(super) fn look(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     plan: &Plan,
     cancel: &Cancel,
@@ -236,11 +236,10 @@ pub(super) fn look(
     let request = Request {
         from: Some(plan.decode.from).filter(|from| from.is_finite()),
         to: plan.decode.to,
-        limits: Limits::default(),
         cancel: Some(cancel.flag()),
         ..Request::new(plan.sampling())
     };
-    let mut stream = decode::stream_opened(video, &request)?;
+    let mut stream = video.stream(&request)?;
     let mut encoder = Encoder::new(model.vlm(), plan.size());
     let sampler = sample::sampler(&plan.sample.method);
     // Moments are chosen from all of them, so compression has to wait for the choice.

@@ -1,12 +1,11 @@
 //! What this machine does with a model, and with a file: measured in about a second, so that costs can be told before a run.
 
 use super::{Model, Rates, RunError};
-use crate::decode::{self, DecodeError, Limits, Request, Sampling};
+use crate::decode::{DecodeError, Feed, Limits, Request, Sampling};
 use crate::generate::PREFILL_ROWS;
 use cpu_time::ProcessTime;
 use image::RgbImage;
 use longsight_models::{Dense, Frame, GrowingCache, ModelError, Sequence, Size, Span, TimeBase, Timestamp, Vlm, Want};
-use std::path::Path;
 use std::time::Instant;
 
 /// The picture that resizing and the tower are measured on.
@@ -138,10 +137,10 @@ const STRETCH_S: f64 = 2.0;
 ///
 /// # Errors
 /// When the file cannot be opened, or a part of it not be read.
-pub fn decoding_rate(path: &Path, span: Span, fps: f64) -> Result<f64, RunError> {
+pub fn decoding_rate(video: &Feed, span: Span, fps: f64) -> Result<f64, RunError> {
     // What a part takes that is hardly longer than a frame: opening the file, starting decoders, the first picture.
     let middle = span.start + span.duration() / 2.0;
-    let start = decoding(path, Span { start: middle, end: middle + 1e-3 }, fps)?;
+    let start = decoding(video, Span { start: middle, end: middle + 1e-3 }, fps)?;
     let mut stretch = STRETCH_S;
     loop {
         let all = stretch * PLACES.len() as f64 >= span.duration() / 4.0;
@@ -149,7 +148,7 @@ pub fn decoding_rate(path: &Path, span: Span, fps: f64) -> Result<f64, RunError>
         let (mut spent, mut frames, mut rate) = (0.0, 0, 0.0);
         for place in PLACES {
             let from = span.start + place * span.duration();
-            let part = decoding(path, Span { start: from, end: from + stretch_s }, fps)?;
+            let part = decoding(video, Span { start: from, end: from + stretch_s }, fps)?;
             (spent, frames, rate) = (spent + part.0, frames + part.1, part.2);
         }
         if spent >= LONG_ENOUGH_S || all {
@@ -167,16 +166,16 @@ pub fn decoding_rate(path: &Path, span: Span, fps: f64) -> Result<f64, RunError>
 }
 
 /// Seconds spent, frames decoded for it, and the video's frames per second.
-fn decoding(path: &Path, span: Span, fps: f64) -> Result<(f64, u64, f64), DecodeError> {
-    let video = decode::open(path, &Limits::default())?;
+fn decoding(video: &Feed, span: Span, fps: f64) -> Result<(f64, u64, f64), DecodeError> {
     let rate = video.info().frame_rate.unwrap_or(USUAL_RATE);
     let sampling = Sampling::Fps { fps, max_frames: None };
     let request = Request { from: Some(span.start), to: Some(span.end), ..Request::new(sampling) };
-    let begun = Meter::start();
-    let mut stream = decode::stream_opened(video, &request)?;
+    let (begun, before) = (Meter::start(), video.spent_apart());
+    let mut stream = video.stream(&request)?;
     stream.by_ref().for_each(drop);
     let report = stream.finish()?;
-    Ok((begun.shared(), report.frames_decoded, rate))
+    let apart = video.spent_apart().saturating_sub(before).as_secs_f64() / Limits::default().cores() as f64;
+    Ok((begun.shared() + apart, report.frames_decoded, rate))
 }
 
 /// Resident memory of this process, where the system tells it.

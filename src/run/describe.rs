@@ -8,7 +8,7 @@ use super::ask::Said;
 use super::looker::Looker;
 use super::search::{self, parts};
 use super::{Cancel, Event, Job, Model, ModelFacts, Plan, RunError, Sink, Timing, Usage};
-use crate::decode::{Video, VideoFacts};
+use crate::decode::{Feed, VideoFacts};
 use crate::evidence::Coverage;
 use crate::recipe::Options;
 use crate::scenes::Detector;
@@ -88,14 +88,13 @@ pub struct Chapter {
 /// As [`super::ask`].
 pub fn describe(
     model: &Model,
-    video: Video,
+    feed: &Feed,
     job: &Job<'_>,
     detector: &dyn Detector,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Captions, RunError> {
-    let looker = Looker::new(model, &video, job, cancel);
-    drop(video);
+    let looker = Looker::new(model, feed, job, cancel);
     let plan = looker.plan(job.options)?;
     let started = std::time::Instant::now();
     let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };

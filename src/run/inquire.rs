@@ -11,7 +11,7 @@ use super::check::check;
 use super::looker::Looker;
 use super::search::{parts, sweep};
 use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink};
-use crate::decode::Video;
+use crate::decode::Feed;
 use crate::evidence::{self, Check, Evidence, Status};
 use crate::question::{self, Constraint, Ordinal, Reading};
 use crate::recipe::SearchMode;
@@ -23,14 +23,13 @@ use longsight_models::Span;
 /// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
 pub fn ask(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Answer>, RunError> {
     let readings: Vec<Reading> = job.questions.iter().map(|question| question::read(&question.text)).collect();
-    let looker = Looker::new(model, &video, job, cancel);
-    drop(video);
+    let looker = Looker::new(model, video, job, cancel);
     inquire(&looker, &readings, sink)
 }
 

@@ -2,29 +2,27 @@
 
 use super::ask::{Said, pass};
 use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
-use crate::decode::{self, DecodeError, Limits, Video, VideoInfo};
+use crate::decode::{DecodeError, Feed, VideoInfo};
 use crate::recipe::Options;
 use crate::scenes::{self, Detector, Scenes};
 use longsight_models::Span;
-use std::path::PathBuf;
 
-/// Looks at stretches of one video, each time opening it anew, so that only what is asked for is decoded.
+/// Looks at stretches of one video, so that only what is asked for is decoded.
 pub(super) struct Looker<'a> {
     pub(super) model: &'a Model,
     pub(super) job: Job<'a>,
-    pub(super) info: VideoInfo,
     pub(super) cancel: &'a Cancel,
-    path: PathBuf,
+    feed: &'a Feed,
 }
 
 impl<'a> Looker<'a> {
-    pub(super) fn new(model: &'a Model, video: &Video, job: &Job<'a>, cancel: &'a Cancel) -> Self {
-        Self { model, job: *job, info: video.info().clone(), cancel, path: video.path().to_path_buf() }
+    pub(super) fn new(model: &'a Model, feed: &'a Feed, job: &Job<'a>, cancel: &'a Cancel) -> Self {
+        Self { model, job: *job, cancel, feed }
     }
 
-    /// The video, opened anew.
-    pub(super) fn open(&self) -> Result<Video, DecodeError> {
-        decode::open(&self.path, &Limits::default())
+    /// What the container says.
+    pub(super) fn info(&self) -> &VideoInfo {
+        self.feed.info()
     }
 
     /// The scenes of a stretch.
@@ -37,12 +35,12 @@ impl<'a> Looker<'a> {
         let whole = stretch.start <= self.video().start && stretch.end >= self.video().end;
         let (range, end) = ((!whole).then_some(stretch), stretch.end.min(self.video().end));
         let mut report = |seconds: f64| sink(Event::Surveying { seconds, of: end });
-        scenes::detect(&self.path, detector, range, &Limits::default(), &mut report)
+        scenes::detect(self.feed, detector, range, &mut report)
     }
 
     /// From the first second to the last; the end is open if the file does not say.
     pub(super) fn video(&self) -> Span {
-        Span { start: self.info.start_s.unwrap_or(0.0), end: self.info.end_s().unwrap_or(f64::INFINITY) }
+        Span { start: self.info().start_s.unwrap_or(0.0), end: self.info().end_s().unwrap_or(f64::INFINITY) }
     }
 
     /// The job's settings for a stretch of the video alone.
@@ -56,7 +54,7 @@ impl<'a> Looker<'a> {
     /// What would be done with these settings.
     pub(super) fn plan(&self, options: &Options) -> Result<Plan, PlanError> {
         let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
-        Ok(Plan::resolve(self.job.pipeline, options, &self.info, processor, patterns, self.job.rates)?.0)
+        Ok(Plan::resolve(self.job.pipeline, options, self.info(), processor, patterns, self.job.rates)?.0)
     }
 
     /// Reads what `options` name and asks every question about it, and every probe of one short stretch after the other.
@@ -70,8 +68,7 @@ impl<'a> Looker<'a> {
         if self.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let video = self.open()?;
         let job = Job { questions, options, ..self.job };
-        pass(self.model, video, &job, probes, self.cancel, sink)
+        pass(self.model, self.feed, &job, probes, self.cancel, sink)
     }
 }

@@ -3,7 +3,7 @@
 use super::inquire::inquire;
 use super::looker::Looker;
 use super::{Cancel, Job, Model, ModelFacts, Plan, Question, RunError, Sink, Timing};
-use crate::decode::{Video, VideoFacts};
+use crate::decode::{Feed, VideoFacts};
 use crate::evidence::Coverage;
 use crate::question::{self, Reading};
 use schemars::JsonSchema;
@@ -58,7 +58,7 @@ pub struct Moment {
 /// As [`super::ask`].
 pub fn find(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     query: &str,
     cancel: &Cancel,
@@ -70,8 +70,7 @@ pub fn find(
     options.evidence.max_spans.get_or_insert(MAX_SPANS);
     let questions = [Question::from(reading.content.as_str())];
     let job = Job { questions: &questions, options: &options, ..*job };
-    let looker = Looker::new(model, &video, &job, cancel);
-    drop(video);
+    let looker = Looker::new(model, video, &job, cancel);
     let answer = inquire(&looker, &[reading], sink)?.pop().ok_or(RunError::Cancelled)?;
     let mut moments: Vec<Moment> = answer
         .evidence

@@ -4,7 +4,7 @@ use super::ask::{Seen, attention, look, sequence};
 use super::looker::Looker;
 use super::search::looks;
 use super::{Cancel, Job, Model, Plan, Question, RunError, Sink};
-use crate::decode::Video;
+use crate::decode::Feed;
 use crate::generate::Session;
 use crate::index::{FORMAT, Kept, Key, Reading, Shelf};
 use crate::recipe::SearchMode;
@@ -42,13 +42,13 @@ fn text(part: &impl Serialize) -> String {
 /// As [`super::ask`]; when what is seen depends on the question; and when the index cannot be written.
 pub fn index(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     shelf: &Shelf<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<(Key, bool)>, RunError> {
-    let looker = Looker::new(model, &video, job, cancel);
+    let looker = Looker::new(model, video, job, cancel);
     let plan = looker.plan(job.options)?;
     let mut keys = vec![read(model, video, job, shelf, cancel, sink)?];
     let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
@@ -59,7 +59,7 @@ pub fn index(
     if looks.len() > 1 {
         for (_, options) in looks {
             let job = Job { options: &options, ..*job };
-            keys.push(read(model, looker.open()?, &job, shelf, cancel, sink)?);
+            keys.push(read(model, video, &job, shelf, cancel, sink)?);
         }
     }
     Ok(keys)
@@ -68,7 +68,7 @@ pub fn index(
 /// Reads what the job's options name and keeps it.
 fn read(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     shelf: &Shelf<'_>,
     cancel: &Cancel,

@@ -2,7 +2,7 @@
 
 use super::ask::{look, sequence};
 use super::{Cancel, Job, Model, Plan, RunError, Sink};
-use crate::decode::Video;
+use crate::decode::Feed;
 use crate::generate::Session;
 use crate::prefill::tune::Trial;
 use longsight_models::{Attention, Call, GrowingCache, ModelError};
@@ -22,7 +22,7 @@ impl Attention for Lent<'_> {
 /// As [`super::ask`].
 pub fn tune(
     model: &Model,
-    video: Video,
+    video: &Feed,
     job: &Job<'_>,
     trial: &mut Trial,
     cancel: &Cancel,

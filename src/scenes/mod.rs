@@ -9,6 +9,7 @@
 //! ```
 
 mod adaptive;
+mod apart;
 mod busy;
 mod content;
 mod flash;
@@ -20,15 +21,15 @@ mod survey;
 mod tests;
 
 pub use adaptive::Adaptive;
+pub use apart::serve;
 pub use content::Content;
 pub use list::{Scene, Scenes};
 pub use similarity::{Similarity, cosine, features};
 pub use survey::{Row, Survey, Wishes, survey};
 
-use crate::decode::{DecodeError, Limits};
+use crate::decode::{DecodeError, Feed};
 use longsight_models::Span;
 use serde_json::Value;
-use std::path::Path;
 
 /// Shortest scene in seconds, where nothing else is asked for.
 pub const MIN_SCENE_S: f64 = 0.6;
@@ -54,12 +55,11 @@ pub trait Detector: Send + Sync {
 /// # Errors
 /// When the file is no video that can be read, or not one frame can be decoded.
 pub fn detect(
-    path: &Path,
+    feed: &Feed,
     detector: &dyn Detector,
     range: Option<Span>,
-    limits: &Limits,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Scenes, DecodeError> {
-    let survey = survey(path, limits, detector.wishes(), range, progress)?;
-    Ok(Scenes::new(path, detector, survey))
+    let survey = survey(feed, detector.wishes(), range, progress)?;
+    Ok(Scenes::new(feed.path(), detector, survey))
 }

@@ -4,20 +4,22 @@
 //! looked at while it is still in the decoder's cache. Where the caller can do without the scores of calm frames,
 //! frames that no other refers to are left out as long as what surrounds them is calm; see [`Busy`].
 
+use super::apart;
 use super::busy::{Busy, Only, Watch};
 use super::glance::Looker;
 use super::similarity::{cosine, features};
-use crate::decode::{self, DecodeError, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
+use crate::decode::{self, DecodeError, Feed, Joint, Limits, Open, Step, Video, VideoInfo, Warning};
 use ffmpeg_next::frame;
 use longsight_kernels::glance::{Glance, delta};
 use longsight_models::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 /// One frame, as detectors see it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Presentation time
     pub time: Timestamp,
@@ -31,7 +33,7 @@ pub struct Row {
 }
 
 /// What the rows of a survey have to hold.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Wishes {
     /// Scores below this need not be known; 0 asks for every frame's
     pub calm_below: f64,
@@ -112,6 +114,19 @@ enum Message {
 /// # Errors
 /// When the file is no video that can be read, or not one frame can be decoded.
 pub fn survey(
+    feed: &Feed,
+    wishes: Wishes,
+    range: Option<Span>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Survey, DecodeError> {
+    match apart::survey(feed, wishes, range, progress)? {
+        Some(survey) => Ok(survey),
+        None => look(feed.path(), feed.limits(), wishes, range, progress),
+    }
+}
+
+/// As [`survey`], in this process.
+pub(super) fn look(
     path: &Path,
     limits: &Limits,
     wishes: Wishes,
@@ -210,8 +225,8 @@ fn side_by_side(
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || work(path, &limits, plans, next, wishes, &sender));
+            let (sender, next, limits) = (sender.clone(), &next, &limits);
+            scope.spawn(move || work(path, limits, plans, next, wishes, &sender));
         }
         drop(sender);
         let mut pieces: Vec<Option<Piece>> = plans.iter().map(|_| None).collect();

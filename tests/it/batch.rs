@@ -1,6 +1,7 @@
 //! `batch` through the binary: what is done once is not done again, whatever happens in between.
 
 use crate::support::command::{Outcome, longsight, longsight_fed};
+use crate::support::stand_in::script;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
@@ -256,6 +257,31 @@ fn bad_files_cost_a_line_each_and_the_line_does_it_again() {
         std::fs::remove_file(batch.videos().join(name)).unwrap();
     }
     batch.ends(0, &[]);
+}
+
+#[test]
+fn a_decoder_that_breaks_down_costs_one_item() {
+    for (name, body, says) in [
+        ("crashes", "kill -SEGV $$", "signal: 11"),
+        ("hangs", "exec sleep 600", "stopped moving"),
+        ("half", "$real | head -c 40000; exit 0", "exit status: 0"),
+        ("noise", "$real | { head -c 40000; exec cat /dev/urandom; }", "talks nonsense"),
+    ] {
+        let batch = Batch::of(&["a.mp4", "b.mp4", "c.mp4"], TWO);
+        // The first decoder that is started does it; who has that one is chance.
+        let first = format!("if mkdir '{0}/first'; then\n{body}\nelse\nexec $real\nfi", batch.folder.path().display());
+        let stand_in = script(batch.folder.path(), name, &first);
+        let flags = ["--decoder", stand_in.to_str().unwrap(), "--decoder-stall", "2"];
+        let summary = batch.ends(4, &flags);
+        assert_eq!((&summary["done"], &summary["failed"], &summary["answers"]), (&2.into(), &1.into(), &4.into()));
+        let [line] = &batch.lines("failed.jsonl")[..] else { panic!("{name}: not one line") };
+        assert_eq!((&line["stage"], &line["code"]), (&"decode".into(), &"input".into()), "{name}: {line}");
+        assert!(line["message"].as_str().unwrap().contains(says), "{name}: {line}");
+        assert_eq!(line["left_behind"], false, "{name}: {line}");
+        let command = line["command"].as_str().unwrap();
+        assert!(command.contains("--decoder-stall=2") && command.contains("--decoder="), "{command}");
+        assert_eq!(batch.ends(0, &[&flags[..], &["--retry-failed"]].concat())["done"], 3, "{name}");
+    }
 }
 
 #[test]

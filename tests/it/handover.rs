@@ -3,7 +3,7 @@
 use crate::support::clip::{Clip, number};
 use crate::support::command::{Outcome, longsight};
 use crate::support::{files, media};
-use longsight::decode::{self, How, Request, Sampling};
+use longsight::decode::{self, Feed, How, Request, Sampling};
 use longsight::render::{self, Format, Media};
 use longsight::run::Moments;
 use longsight_models::Span;
@@ -196,7 +196,9 @@ fn a_picture_is_the_frame_that_is_shown_then() {
     }
     // Frames last 0.04 s; the order asked for is the order given.
     let times = [5.0, 0.1, 2.02, 2.03, 2.0];
-    let frames = longsight::excerpt::pictures(&path, &times, &Arc::default()).unwrap();
+    let frames =
+        longsight::excerpt::pictures(&Feed::open(&path, &decode::Limits::default()).unwrap(), &times, &Arc::default())
+            .unwrap();
     let numbers: Vec<u8> = frames.iter().map(|frame| number(&frame.as_ref().unwrap().image).unwrap()).collect();
     assert_eq!(numbers, [125, 2, 50, 50, 50]);
 }

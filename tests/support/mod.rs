@@ -2,6 +2,7 @@
 
 pub(crate) mod clip;
 pub(crate) mod command;
+pub(crate) mod stand_in;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,5 @@
 //! The command that does to one video what the batch did.
 
-use crate::cli::ask::{ModelArgs, PipelineArgs};
 use crate::run::Question;
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -10,16 +9,10 @@ use std::time::Duration;
 
 /// `longsight ask` with the batch's flags, ready for a shell. It asks the first question, and with it those that have the
 /// same choices.
-pub(super) fn ask(
-    path: &Path,
-    questions: &[Question],
-    model: &ModelArgs,
-    pipeline: &PipelineArgs,
-    limit: Option<Duration>,
-) -> String {
+pub(super) fn ask(path: &Path, questions: &[Question], flags: &[String], limit: Option<Duration>) -> String {
     let choices = questions.first().map_or(&[][..], |question| &question.choices);
     let mut words: Vec<String> = ["longsight", "ask", "--json"].map(str::to_owned).into();
-    words.extend(model.flags().iter().chain(&pipeline.flags()).map(|flag| quote(OsStr::new(flag))));
+    words.extend(flags.iter().map(|flag| quote(OsStr::new(flag))));
     words.extend(limit.map(|limit| format!("--timeout={}", limit.as_secs_f64())));
     if !choices.is_empty() {
         words.push("--choices".to_owned());

@@ -134,6 +134,7 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let brief = Brief {
         model,
         rates,
+        limits: context.decoder.limits(),
         pipeline: args.pipeline.reading.pipeline.clone(),
         options,
         questions,
@@ -143,7 +144,8 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     };
     let Some(store) = store else { return plan(&sources, &brief, args, context, cancel) };
     let mut display = progress::Display::new(context, sources.len());
-    let explain = |source: &Source, questions: &[Question], error: ItemError| explain(args, source, questions, error);
+    let explain =
+        |source: &Source, questions: &[Question], error: ItemError| explain(args, context, source, questions, error);
     let orders = Orders { sources, brief: Arc::new(brief), jobs: args.jobs, explain: &explain };
     let counts = batch::run(orders, store, cancel, &mut |event| display.show(&event));
     display.finish();
@@ -268,7 +270,7 @@ fn verdict(counts: &Counts, out: &Path) -> Result {
         .hint(shown(&format!("{} says why; --retry-failed tries them again", file.display()))))
 }
 
-fn explain(args: &Args, source: &Source, questions: &[Question], error: ItemError) -> Explained {
+fn explain(args: &Args, context: &Context, source: &Source, questions: &[Question], error: ItemError) -> Explained {
     let limit = match error {
         ItemError::TimedOut { limit, .. } => Some(limit),
         _ => None,
@@ -280,8 +282,13 @@ fn explain(args: &Args, source: &Source, questions: &[Question], error: ItemErro
         retryable: transient || failure.kind.retryable(),
         message: failure.message,
         hint: failure.hint,
-        command: command::ask(&source.path, questions, &args.model, &args.pipeline, limit),
+        command: command::ask(&source.path, questions, &flags(args, context), limit),
     }
+}
+
+/// The flags that decide what is done to a video, as they would be written.
+fn flags(args: &Args, context: &Context) -> Vec<String> {
+    [args.model.flags(), args.pipeline.flags(), context.decoder.flags()].concat()
 }
 
 fn failure(error: ItemError) -> Failure {

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     };
     let request = Request {
         size: args.size.map_or(Size::Native, |(width, height)| Size::Fit { width, height }),
-        limits: Limits { threads: args.threads, ..Limits::default() },
+        limits: Limits { threads: args.threads, ..context.decoder.limits() },
         ..Request::new(sampling)
     };
     let outcome = decode::run(&args.video, &request, args.runs as usize).map_err(|error| match error {

@@ -46,7 +46,7 @@ pub(super) fn encode(
         from: Some(span.start),
         to: Some(span.end),
         size: Size::Exact { width, height },
-        limits: source.limits,
+        limits: source.limits.clone(),
         cancel: Some(Arc::clone(cancel)),
         ..Request::new(Sampling::All)
     };

@@ -1,0 +1,83 @@
+//! Where videos are decoded: the flags, and the process that does it.
+
+use super::failure::Kind;
+use super::parse_time;
+use crate::decode::apart::{self, MEMORY};
+use crate::decode::{Limits, Program};
+use crate::recipe;
+use crate::scenes;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The only argument of the process that decodes. No command: nobody but this program starts it.
+const DECODER: &str = "--serve-decoder";
+/// What the process may know of the environment: where a linker finds FFmpeg.
+const ENVIRONMENT: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+
+/// Where videos are decoded, and what they may cost.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Decoding")]
+pub(super) struct DecoderArgs {
+    /// Decode in this process, not in one of its own that is locked in
+    #[arg(long, global = true, env = "LONGSIGHT_IN_PROCESS_DECODER", value_parser = clap::builder::FalseyValueParser::new())]
+    in_process_decoder: bool,
+    /// The most memory of a decoder's process (8G, 512M) [default: 4G]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = recipe::parse_bytes, env = "LONGSIGHT_DECODER_MEMORY")]
+    decoder_memory: Option<u64>,
+    /// Give a file up whose decoding has not moved for so long [default: 60 s]
+    #[arg(long, global = true, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_DECODER_STALL")]
+    decoder_stall: Option<f64>,
+    /// A program that decodes in place of this one
+    #[arg(long, global = true, hide = true, value_name = "PROGRAM", env = "LONGSIGHT_DECODER")]
+    decoder: Option<PathBuf>,
+}
+
+impl DecoderArgs {
+    /// What a video may cost, and where it is decoded.
+    pub(super) fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let stall = self.decoder_stall.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Limits {
+            open_timeout: stall.map_or(usual.open_timeout, |stall| stall.min(usual.open_timeout)),
+            stall_timeout: stall.unwrap_or(usual.stall_timeout),
+            apart: (!self.in_process_decoder).then(|| Arc::new(self.program())),
+            ..usual
+        }
+    }
+
+    /// The program that decodes.
+    pub(super) fn program(&self) -> Program {
+        // Where the system does not say which file this is, its name is looked up as a shell would.
+        let itself = || std::env::current_exe().unwrap_or_else(|_| "longsight".into());
+        let known = |name: &str| Some((name.into(), std::env::var_os(name)?));
+        Program {
+            path: self.decoder.clone().unwrap_or_else(itself),
+            arguments: vec![DECODER.into()],
+            environment: ENVIRONMENT.into_iter().filter_map(known).collect(),
+            memory: self.decoder_memory.unwrap_or(MEMORY),
+        }
+    }
+
+    /// The flags as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let place = self.in_process_decoder.then(|| "--in-process-decoder".to_owned());
+        let memory = self.decoder_memory.map(|bytes| format!("--decoder-memory={bytes}"));
+        let stall = self.decoder_stall.map(|seconds| format!("--decoder-stall={seconds}"));
+        let decoder = self.decoder.as_ref().map(|path| format!("--decoder={}", path.display()));
+        [place, memory, stall, decoder].into_iter().flatten().collect()
+    }
+}
+
+/// Whether this process was started to decode.
+pub(super) fn is_wanted() -> bool {
+    std::env::args_os().nth(1).as_deref() == Some(OsStr::new(DECODER))
+}
+
+/// Decodes for the process at the other end of stdin and stdout.
+pub(super) fn serve() -> ExitCode {
+    apart::serve(std::io::stdin(), std::io::stdout(), &scenes::serve, || std::process::exit(0));
+    ExitCode::from(Kind::Internal.exit_code())
+}
