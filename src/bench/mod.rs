@@ -10,6 +10,7 @@ pub mod decode;
 mod evidence;
 // a grid of shares as a picture
 pub mod heat_map;
+mod index;
 mod niah;
 mod prefill;
 // the public benchmarks' files and scores
@@ -23,6 +24,7 @@ mod world;
 pub use compress::{CompressBench, CompressRow, compress};
 pub use constraints::{Condition, Conditioned, constraints};
 pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};
+pub use index::{IndexAsked, IndexBench, IndexRow, index};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};
 pub use questions::{Checked, Expected, check_questions};

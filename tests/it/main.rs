@@ -8,6 +8,7 @@ mod support;
 mod ask;
 mod batch;
 mod evidence;
+mod follow;
 mod frames;
 mod handover;
 mod hostile;

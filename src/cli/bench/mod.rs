@@ -4,6 +4,7 @@ mod attention;
 mod compress;
 mod decode;
 mod evidence;
+mod index;
 mod niah;
 mod prefill;
 mod public;
@@ -40,6 +41,8 @@ enum What {
     Compress(compress::Args),
     /// Needles in haystacks: a few seconds hidden in up to hours of generated video
     Niah(niah::Args),
+    /// The first question about a video beside later ones, and what the index costs in each format
+    Index(index::Args),
     /// Times in answers on generated videos: how exact, how often a verified one is right, what a score is worth
     Evidence(evidence::Args),
     /// Accuracy on generated videos, by kind of question, with and without looking
@@ -66,6 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Prefill(args) => prefill::run(args, &context),
         What::Niah(args) => niah::run(args, &context, &cancel),
         What::Compress(args) => compress::run(args, &context, &cancel),
+        What::Index(args) => index::run(args, &context, &cancel),
         What::Evidence(args) => evidence::run(args, &context, &cancel),
         What::World(args) => world::run(args, &context, &cancel),
         What::Ground(args) => args.run(&context, &cancel),
