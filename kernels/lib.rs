@@ -10,6 +10,7 @@ mod lanes;
 pub mod level;
 pub mod linear;
 mod product;
+pub mod quantize;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 pub mod yuv;

@@ -61,12 +61,12 @@ impl GrowingCache {
         Self::default()
     }
 
-    /// A cache that holds these keys and values already, layer by layer; layers of unlike lengths count as the shortest.
+    /// A cache that holds keys and values of `tokens` tokens already, layer by layer; what lies behind them is room.
     #[must_use]
-    pub fn holding(layers: Vec<(Tensor, Tensor)>) -> Self {
+    pub fn holding(layers: Vec<(Tensor, Tensor)>, tokens: usize) -> Self {
         let layer = |(keys, values): (Tensor, Tensor)| {
             let rows = |tensor: &Tensor| tensor.dims3().map_or(0, |(_, rows, _)| rows);
-            Layer { len: rows(&keys).min(rows(&values)), keys, values }
+            Layer { len: tokens.min(rows(&keys)).min(rows(&values)), keys, values }
         };
         Self { layers: layers.into_iter().map(layer).collect(), expected: 0 }
     }
@@ -91,14 +91,15 @@ impl KvCache for GrowingCache {
             });
         }
         if layer == self.layers.len() {
-            let capacity = rows.max(self.expected).next_multiple_of(BLOCK);
+            // What is expected is known; what is not comes in blocks.
+            let capacity = if rows > self.expected { rows.next_multiple_of(BLOCK) } else { self.expected };
             self.layers.push(Layer { keys: grown(keys, 0, capacity)?, values: grown(values, 0, capacity)?, len: 0 });
         }
         let held = &mut self.layers[layer];
         let all = held.len + rows;
         if all > held.keys.dim(1)? {
-            let grown_by_half = if all > self.expected { held.len + held.len / 2 } else { self.expected };
-            let capacity = all.max(grown_by_half).next_multiple_of(BLOCK);
+            let grown_by_half = || all.max(held.len + held.len / 2).next_multiple_of(BLOCK);
+            let capacity = if all > self.expected { grown_by_half() } else { self.expected };
             held.keys = grown(&held.keys, held.len, capacity)?;
             held.values = grown(&held.values, held.len, capacity)?;
         }

@@ -14,7 +14,7 @@ pub struct VisualRun {
 }
 
 /// Token ids with everything a forward pass needs to know about each.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sequence {
     ids: Vec<u32>,
     positions: [Vec<u32>; 3],
@@ -90,6 +90,17 @@ impl Sequence {
             axis.push(self.next_position);
         }
         self.next_position = self.next_position.saturating_add(1);
+    }
+
+    /// The first `tokens` tokens, as what a cache holds of them is known by: without their visual rows.
+    #[must_use]
+    pub fn beginning(&self, tokens: usize) -> Self {
+        let tokens = tokens.min(self.len());
+        Self::new(
+            self.ids[..tokens].to_vec(),
+            self.positions.each_ref().map(|axis| axis[..tokens].to_vec()),
+            Vec::new(),
+        )
     }
 
     /// How many leading tokens two sequences share, positions included: what a KV cache of one is worth to the other.

@@ -7,6 +7,7 @@ use super::questions::Questions;
 use super::report::{FailureRecord, JobFacts, Record};
 use super::store::{Store, line_of};
 use crate::decode::{self, DecodeError, Feed, Limits, VideoFacts};
+use crate::index;
 use crate::recipe::Options;
 use crate::run::{self, Event, Model, Plan, Rates, RunError};
 use blake3::Hash;
@@ -111,6 +112,10 @@ pub struct Brief {
     pub settle: Duration,
     /// Whether videos that failed are tried again
     pub retry_failed: bool,
+    /// What is kept of videos, if it may be used
+    pub index: Option<index::Store>,
+    /// Whether what is read of each is kept there
+    pub fill: bool,
     /// Each item's time; from its length and questions if `None`
     pub timeout: Option<Duration>,
 }
@@ -200,7 +205,12 @@ fn answer(
     let questions: Vec<run::Question> = open.iter().map(|job| job.question.clone()).collect();
     let (pipeline, options) = (brief.pipeline.as_str(), &brief.options);
     let rates = brief.rates.as_ref();
-    let asked = run::Job { facts, questions: &questions, pipeline, options, index: None, rates, blind: false };
+    let shelf = brief.index.as_ref().map(|store| store.shelf(&source.path, &facts.fingerprint));
+    let index = shelf.as_ref();
+    let asked = run::Job { facts, questions: &questions, pipeline, options, index, rates, blind: false };
+    if let (true, Some(shelf)) = (brief.fill, index) {
+        run::index(&brief.model, &video, &asked, shelf, desk.cancel(), &mut |_| desk.alive())?;
+    }
     let answers = run::ask(&brief.model, video, &asked, desk.cancel(), &mut |event| show(&event, desk))?;
     let line = |(job, answer): (&&Job, _)| {
         let (key, place) = (job.key.to_hex().to_string(), source.place.clone());

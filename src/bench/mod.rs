@@ -12,6 +12,7 @@ mod evidence;
 mod find;
 // a grid of shares as a picture
 pub mod heat_map;
+mod index;
 mod injection;
 mod niah;
 mod prefill;
@@ -28,6 +29,7 @@ pub use constraints::{Condition, Conditioned, constraints};
 pub use describe::{DescribeBench, DescribeReport, Misdescribed, describe};
 pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};
 pub use find::{FindBench, FindReport, NotFirst, find};
+pub use index::{IndexAsked, IndexBench, IndexRow, index};
 pub use injection::{InjectionBench, InjectionReport, injection};
 pub use niah::{Missed, NiahBench, NiahCell, NiahReport, film, niah};
 pub use prefill::{PrefillPrompt, PrefillTimed, prefill};

@@ -8,6 +8,7 @@ use super::time::format_time;
 use super::video::Input;
 use super::{Context, handover, model_dir, output, parse_time, plan, progress, rates, wait};
 use crate::evidence::Evidence;
+use crate::index::KvFormat;
 use crate::recipe::{self, Budget, Options, PrefillMode};
 use crate::render::{self, Format};
 use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, RunError};
@@ -190,6 +191,9 @@ pub(super) struct ReadingArgs {
     /// Which attention runs the prompt
     #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
     prefill: Option<PrefillMode>,
+    /// How the index keeps the keys and values of what was seen: answers are the same with f32, and may differ with the others
+    #[arg(long, value_enum, value_name = "FORMAT", env = "LONGSIGHT_KV")]
+    kv: Option<KvFormat>,
     /// Show times without a closer look at them
     #[arg(long)]
     pub(super) no_check: bool,
@@ -245,6 +249,7 @@ impl ReadingArgs {
         flags.compress.method.clone_from(&self.compress);
         flags.compress.keep = self.keep;
         flags.prefill.mode = self.prefill;
+        flags.prefill.kv = self.kv;
         flags.evidence.check = self.no_check.then_some(false);
         Ok(file.overridden_by(&flags))
     }
@@ -263,6 +268,7 @@ impl ReadingArgs {
             flag("sample-keep", self.sample_keep),
             flag("compress", self.compress.as_ref()),
             flag("keep", self.keep),
+            flag("kv", self.kv.map(KvFormat::name)),
             self.no_check.then(|| "--no-check".to_owned()),
             flag("prefill", prefill.as_ref().map(clap::builder::PossibleValue::get_name)),
         ];

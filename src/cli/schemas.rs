@@ -16,6 +16,7 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
         ("error", schema_for!(super::output::ErrorObject)),
         ("frames", schema_for!(super::frames::Listing)),
         ("index", schema_for!(super::index::Report)),
+        ("indexed", schema_for!(super::index::Line)),
         ("plan", schema_for!(crate::run::Forecast)),
         ("moments", schema_for!(crate::run::Moments)),
         ("scenes", schema_for!(crate::render::ScenesDocument<'static>)),

@@ -36,6 +36,11 @@ pub trait Compressor: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When the window's numbers cannot be read.
     fn select(&self, window: &Window) -> Result<Selection, ModelError>;
+
+    /// Whether it draws, so that the seed makes a difference.
+    fn draws(&self) -> bool {
+        false
+    }
 }
 
 /// How a method is set up.

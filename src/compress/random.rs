@@ -26,4 +26,8 @@ impl Compressor for Random {
         let scores: Vec<f32> = (0..window.len()).map(draw).collect();
         Selection::keep(best(&scores, self.0.budget(window.len())))
     }
+
+    fn draws(&self) -> bool {
+        true
+    }
 }

@@ -2,9 +2,15 @@
 //!
 //! Comes in: a [`Sequence`] about a fixed set of media. Goes out: text, as it comes. Never: what to do with the answer.
 
-use crate::prompt::{PromptError, TextStream, Tokenizer};
+mod decoding;
+mod packed;
+
+pub use packed::Packed;
+
+use crate::prompt::{PromptError, Tokenizer};
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
+use decoding::Decoding;
 use longsight_models::{
     Attention, Dense, GrowingCache, KvCache, Logits, ModelError, Sequence, VisualTokens, Vlm, Want,
 };
@@ -16,6 +22,11 @@ pub const PREFILL_ROWS: usize = 1024;
 
 /// Room kept for an answer behind its prompt: longer ones make the cache grow.
 const ANSWER_ROWS: usize = 256;
+
+/// Tokens that a cache makes room for when `sequence` is to be answered.
+fn answer_room(sequence: &Sequence, most: usize) -> usize {
+    sequence.len() + most.min(ANSWER_ROWS)
+}
 
 /// Why generation failed.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +176,7 @@ impl<'m> Session<'m> {
         let known = self.held.take().map_or(0, |held| held.common_prefix(sequence));
         let known = known.min(self.kv.len()).min(before_last);
         self.kv.truncate(known);
-        self.kv.expect(sequence.len() + ANSWER_ROWS);
+        self.kv.expect(answer_room(sequence, ANSWER_ROWS));
         self.held = Some(sequence.clone());
         let (mut start, media_end) = (known, sequence.media_end());
         while start < before_last && !stop() {
@@ -212,57 +223,18 @@ impl<'m> Session<'m> {
         options: &Options,
         mut on_text: impl FnMut(&str) -> bool,
     ) -> Result<Answer, GenerateError> {
-        let eos = &self.model.card().eos;
-        let mut sampler = options.sampler();
+        let mut answer = Decoding::new(tokenizer, options);
         let mut sequence = sequence.clone();
-        let mut stream = TextStream::new(tokenizer);
-        let (mut text, mut ids, mut log_probability, mut first) = (String::new(), Vec::new(), 0.0, None);
-        let mut ended = Ended::Full;
         let (mut scores, prefilled) = self.scores(&sequence)?;
-        while ids.len() < options.max_tokens {
-            let penalised = penalise(&scores, options.repetition_penalty, sequence.ids())?;
-            let id = sampler.sample(&penalised)?;
-            let log_share = log_share(&scores, id)?;
-            log_probability += log_share;
-            first.get_or_insert(log_share);
-            ids.push(id);
-            if eos.contains(&id) {
-                ended = Ended::Stopped;
-                break;
-            }
-            let piece = stream.push(id)?;
-            text.push_str(&piece);
-            if !piece.is_empty() && !on_text(&piece) {
-                ended = Ended::Cancelled;
-                break;
-            }
+        answer.prefilled = prefilled;
+        while let Some(id) = answer.next(&scores, sequence.ids(), &self.model.card().eos, &mut on_text)? {
             sequence.push(id);
-            if ids.len() < options.max_tokens {
-                scores = self.scores_after(&sequence, id)?;
-            }
+            scores = self.scores_after(&sequence, id)?;
         }
-        let rest = stream.finish()?;
+        let (rest, answer) = answer.finish()?;
         if !rest.is_empty() {
-            text.push_str(&rest);
             on_text(&rest);
         }
-        let mean_log_probability = log_probability / ids.len().max(1) as f64;
-        let first_log_probability = first.unwrap_or(f64::NEG_INFINITY);
-        Ok(Answer { text, ids, ended, mean_log_probability, first_log_probability, prefilled })
+        Ok(answer)
     }
-}
-
-fn penalise(scores: &Tensor, penalty: f32, context: &[u32]) -> Result<Tensor, candle_core::Error> {
-    if penalty == 1.0 {
-        return Ok(scores.clone());
-    }
-    candle_transformers::utils::apply_repeat_penalty(scores, penalty, context)
-}
-
-/// The natural logarithm of the share that `id` has among all scores.
-fn log_share(scores: &Tensor, id: u32) -> Result<f64, candle_core::Error> {
-    let scores: Vec<f32> = scores.to_vec1()?;
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f64 = scores.iter().map(|score| f64::from(score - largest).exp()).sum();
-    Ok(f64::from(scores[id as usize] - largest) - total.ln())
 }

@@ -1,16 +1,20 @@
-//! One entry: `entry.json` with all that is text, `tokens.safetensors` and `kv.safetensors` with what is numbers, their hashes in the first.
+//! One entry: `entry.json` with all that is text, `tokens.safetensors`, `kv.safetensors` and `slices.safetensors` with what is numbers, the
+//! hashes of their tensors in the first.
 
+use super::kv::{self, KvFormat, Layers};
+use super::sections::{Hashes, Sections, save};
 use super::{ENTRY, FORMAT, IndexError};
 use crate::evidence::Coverage;
-use candle_core::{Device, Tensor, safetensors};
-use longsight_models::{Coordinate, FrameRef, Medium, PatchTime, TimeBase, Timestamp, VisualTokens};
+use candle_core::{Device, Tensor};
+use longsight_models::{Coordinate, FrameRef, Medium, PatchTime, Sequence, TimeBase, Timestamp, VisualTokens};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TOKENS: &str = "tokens.safetensors";
 const KV: &str = "kv.safetensors";
+const SLICES: &str = "slices.safetensors";
 
 /// What was seen of a video, and what the language model made of the part of its prompts that comes before any question.
 #[derive(Debug, Clone)]
@@ -19,8 +23,29 @@ pub struct Kept {
     pub reading: Reading,
     /// Visual tokens that reach the language model
     pub tokens: VisualTokens,
-    /// Keys and values `[kv_heads, tokens, head_dim]` of each layer, for `reading.prefix`
+    /// Keys and values `[kv_heads, tokens, head_dim]` of each layer, for `reading.prefix`, with room behind these tokens where they were
+    /// read from a file; empty where none are kept
     pub kv: Vec<(Tensor, Tensor)>,
+    /// Where it was read from
+    pub folder: Option<PathBuf>,
+}
+
+/// The beginning of a prompt that has been run: what it was, and its keys and values.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// Up to the last visual token
+    pub known: Sequence,
+    /// `[kv_heads, tokens, head_dim]` of each layer
+    pub kv: Vec<(Tensor, Tensor)>,
+}
+
+/// The prompts by which short stretches of the video are asked about one by one.
+#[derive(Debug, Clone)]
+pub struct Slices {
+    /// Temporal patches of each but the last
+    pub each: usize,
+    /// One for each stretch, in their order
+    pub prompts: Vec<Prompt>,
 }
 
 /// `entry.json`
@@ -46,8 +71,14 @@ pub struct Reading {
     pub prefix: Vec<u32>,
     /// Their positions on three axes
     pub positions: [Vec<u32>; 3],
-    /// BLAKE3 of the other files, by name
-    pub hashes: BTreeMap<String, String>,
+    /// How keys and values are kept; `None` if they are not
+    pub kv: Option<KvFormat>,
+    /// The width of a head, whose numbers do not share scales with those of others
+    pub head_dim: usize,
+    /// Temporal patches of a slice, if slices are kept
+    pub slice: Option<usize>,
+    /// BLAKE3 of the tensors in the other files, by file and name
+    pub hashes: BTreeMap<String, Hashes>,
 }
 
 /// A frame's number, its time in ticks, and the length of a tick as a fraction of a second.
@@ -68,7 +99,7 @@ impl From<KeptFrame> for FrameRef {
 
 impl Kept {
     /// Writes all files into an empty folder, `entry.json` last.
-    pub(super) fn write(&self, folder: &Path) -> Result<(), IndexError> {
+    pub(super) fn write(&self, slices: Option<&Slices>, folder: &Path) -> Result<(), IndexError> {
         let mut tensors = HashMap::from([
             ("embeddings".to_owned(), self.tokens.embeddings().contiguous()?),
             ("coordinates".to_owned(), coordinates(&self.tokens)?),
@@ -77,13 +108,18 @@ impl Kept {
             tensors.insert(format!("deepstack.{level}"), rows.contiguous()?);
         }
         let mut reading = self.reading.clone();
-        reading.hashes.insert(TOKENS.to_owned(), save(&tensors, &folder.join(TOKENS))?);
-        let mut tensors = HashMap::new();
-        for (layer, (keys, values)) in self.kv.iter().enumerate() {
-            tensors.insert(format!("{layer}.keys"), keys.contiguous()?);
-            tensors.insert(format!("{layer}.values"), values.contiguous()?);
+        let mut write = |name: &str, tensors: &HashMap<String, Tensor>| -> Result<(), IndexError> {
+            reading.hashes.insert(name.to_owned(), save(tensors, &folder.join(name))?);
+            Ok(())
+        };
+        write(TOKENS, &tensors)?;
+        if let Some(format) = self.reading.kv {
+            write(KV, &kv::encode(&self.kv, format)?)?;
+            if let Some(slices) = slices {
+                write(SLICES, &joined(slices, format)?)?;
+            }
         }
-        reading.hashes.insert(KV.to_owned(), save(&tensors, &folder.join(KV))?);
+        reading.slice = slices.filter(|_| self.reading.kv.is_some()).map(|slices| slices.each);
         let path = folder.join(ENTRY);
         let io = |source| IndexError::Io { path: path.clone(), source };
         let text = serde_json::to_vec(&reading).map_err(|error| io(error.into()))?;
@@ -99,53 +135,98 @@ impl Kept {
         if reading.format != FORMAT {
             return Ok(None);
         }
-        let load = |name: &str| -> Result<HashMap<String, Tensor>, IndexError> {
-            let path = folder.join(name);
-            let bytes = fs::read(&path).map_err(|source| IndexError::Io { path: path.clone(), source })?;
-            if reading.hashes.get(name) != Some(&blake3::hash(&bytes).to_hex().to_string()) {
-                return Err(damaged(format!("{name} is not what was written")));
+        let tokens = tokens(&open(&reading, folder, TOKENS)?, &reading)?;
+        let kv = match reading.kv {
+            Some(format) => {
+                kv::decode(&open(&reading, folder, KV)?, format, reading.prefix.len(), true, reading.head_dim)?
             }
-            Ok(safetensors::load_buffer(&bytes, &Device::Cpu)?)
+            None => Vec::new(),
         };
-        let mut tensors = load(TOKENS)?;
-        let mut take = |name: &str| tensors.remove(name).ok_or_else(|| damaged(format!("{TOKENS} has no {name}")));
-        let (embeddings, places) = (take("embeddings")?, take("coordinates")?);
-        let mut deepstack = Vec::new();
-        while let Ok(rows) = take(&format!("deepstack.{}", deepstack.len())) {
-            deepstack.push(rows);
-        }
-        let places: Vec<Vec<u32>> = places.to_vec2()?;
-        let place = |place: &Vec<u32>| match place[..] {
-            [t, h, w] => Ok(Coordinate { t, h, w }),
-            _ => Err(damaged(format!("{TOKENS} has places of {} numbers", place.len()))),
-        };
-        let places = places.iter().map(place).collect::<Result<_, _>>()?;
-        let time = |&(first, last): &(KeptFrame, KeptFrame)| PatchTime { first: first.into(), last: last.into() };
-        let times = reading.patches.iter().map(time).collect();
-        let tokens = VisualTokens::restore(embeddings, deepstack, places, times, reading.grid, Medium::Video)?;
-        let mut tensors = load(KV)?;
-        let mut kv = Vec::new();
-        while let (Some(keys), Some(values)) =
-            (tensors.remove(&format!("{}.keys", kv.len())), tensors.remove(&format!("{}.values", kv.len())))
-        {
-            kv.push((keys, values));
-        }
-        Ok(Some(Self { reading, tokens, kv }))
+        Ok(Some(Self { reading, tokens, kv, folder: Some(folder.to_path_buf()) }))
     }
+
+    /// Reads a folder whole, to see that it is what was written; `false` if it is no entry.
+    pub(super) fn check(folder: &Path) -> Result<bool, IndexError> {
+        let Some(kept) = Self::read(folder)? else { return Ok(false) };
+        kept.slices()?;
+        Ok(true)
+    }
+
+    /// The prompts of short stretches, where they are kept: read when they are needed.
+    ///
+    /// # Errors
+    /// When they are not what was written.
+    pub fn slices(&self) -> Result<Option<Slices>, IndexError> {
+        let Reading { kv: Some(format), slice: Some(each), head_dim, .. } = self.reading else { return Ok(None) };
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let file = open(&self.reading, folder, SLICES)?;
+        let numbers = |name: &str| -> Result<Vec<u32>, IndexError> { Ok(file.tensor(name)?.flatten_all()?.to_vec1()?) };
+        let (lengths, ids, positions) = (numbers("lengths")?, numbers("ids")?, numbers("positions")?);
+        let total: usize = lengths.iter().map(|&length| length as usize).sum();
+        if ids.len() != total || positions.len() != 3 * total {
+            return Err(file.damaged("the slices' lengths are not those of their tokens"));
+        }
+        let layers = kv::decode(&file, format, total, false, head_dim)?;
+        let mut prompts = Vec::with_capacity(lengths.len());
+        let mut start = 0;
+        for length in lengths {
+            let rows = start..start + length as usize;
+            let axis = |axis: usize| positions[axis * total..][rows.clone()].to_vec();
+            let known = Sequence::new(ids[rows.clone()].to_vec(), std::array::from_fn(axis), Vec::new());
+            let part = |tensor: &Tensor| tensor.narrow(1, rows.start, rows.len());
+            let kv = layers.iter().map(|(keys, values)| Ok((part(keys)?, part(values)?)));
+            prompts.push(Prompt { known, kv: kv.collect::<Result<_, IndexError>>()? });
+            start = rows.end;
+        }
+        Ok(Some(Slices { each, prompts }))
+    }
+}
+
+fn open<'r>(reading: &'r Reading, folder: &Path, name: &str) -> Result<Sections<'r>, IndexError> {
+    let unknown = || IndexError::Damaged { path: folder.join(name), message: "its hashes are not kept".to_owned() };
+    Sections::open(&folder.join(name), reading.hashes.get(name).ok_or_else(unknown)?)
+}
+
+fn tokens(file: &Sections<'_>, reading: &Reading) -> Result<VisualTokens, IndexError> {
+    let mut deepstack = Vec::new();
+    while file.has(&format!("deepstack.{}", deepstack.len())) {
+        deepstack.push(file.tensor(&format!("deepstack.{}", deepstack.len()))?);
+    }
+    let places: Vec<Vec<u32>> = file.tensor("coordinates")?.to_vec2()?;
+    let place = |place: &Vec<u32>| match place[..] {
+        [t, h, w] => Ok(Coordinate { t, h, w }),
+        _ => Err(file.damaged(&format!("places of {} numbers", place.len()))),
+    };
+    let places = places.iter().map(place).collect::<Result<_, _>>()?;
+    let time = |&(first, last): &(KeptFrame, KeptFrame)| PatchTime { first: first.into(), last: last.into() };
+    let times = reading.patches.iter().map(time).collect();
+    Ok(VisualTokens::restore(file.tensor("embeddings")?, deepstack, places, times, reading.grid, Medium::Video)?)
+}
+
+/// All slices as one table, one after the other.
+fn joined(slices: &Slices, format: KvFormat) -> Result<HashMap<String, Tensor>, IndexError> {
+    let prompts = &slices.prompts;
+    let count = prompts.first().map_or(0, |prompt| prompt.kv.len());
+    let joined = |layer: usize, part: fn(&(Tensor, Tensor)) -> &Tensor| -> Result<Tensor, IndexError> {
+        let parts: Option<Vec<&Tensor>> = prompts.iter().map(|prompt| prompt.kv.get(layer).map(part)).collect();
+        Ok(Tensor::cat(&parts.unwrap_or_default(), 1)?)
+    };
+    let layers = (0..count).map(|layer| Ok((joined(layer, |kv| &kv.0)?, joined(layer, |kv| &kv.1)?)));
+    let mut tensors = kv::encode(&layers.collect::<Result<Layers, IndexError>>()?, format)?;
+    let mut insert = |name: &str, numbers: Vec<u32>| -> Result<(), IndexError> {
+        let length = numbers.len();
+        tensors.insert(name.to_owned(), Tensor::from_vec(numbers, length, &Device::Cpu)?);
+        Ok(())
+    };
+    insert("lengths", prompts.iter().map(|prompt| prompt.known.len() as u32).collect())?;
+    insert("ids", prompts.iter().flat_map(|prompt| prompt.known.ids().iter().copied()).collect())?;
+    let axis = |axis: usize| prompts.iter().flat_map(move |prompt| prompt.known.positions()[axis].iter().copied());
+    insert("positions", (0..3).flat_map(axis).collect())?;
+    Ok(tensors)
 }
 
 /// `[tokens, 3]`
 fn coordinates(tokens: &VisualTokens) -> Result<Tensor, IndexError> {
     let flat: Vec<u32> = tokens.coordinates().iter().flat_map(|at| [at.t, at.h, at.w]).collect();
     Ok(Tensor::from_vec(flat, (tokens.len(), 3), &Device::Cpu)?)
-}
-
-/// Writes tensors through to the disk and gives the file's hash.
-fn save(tensors: &HashMap<String, Tensor>, path: &Path) -> Result<String, IndexError> {
-    safetensors::save(tensors, path)?;
-    let io = |source| IndexError::Io { path: path.to_path_buf(), source };
-    File::open(path).and_then(|file| file.sync_all()).map_err(io)?;
-    let mut hash = blake3::Hasher::new();
-    hash.update_mmap(path).map_err(io)?;
-    Ok(hash.finalize().to_hex().to_string())
 }

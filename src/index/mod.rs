@@ -9,8 +9,12 @@
 //! taken away under them is an entry that is not there.
 
 mod entry;
+mod known;
+mod kv;
+mod sections;
 
-pub use entry::{Kept, KeptFrame, Reading};
+pub use entry::{Kept, KeptFrame, Prompt, Reading, Slices};
+pub use kv::KvFormat;
 
 use longsight_models::ModelError;
 use serde::{Deserialize, Serialize};
@@ -18,10 +22,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Changes when what an entry holds, or means, does.
-pub const FORMAT: &str = "longsight.index/1";
+pub const FORMAT: &str = "longsight.index-entry/2";
 /// Letters of a video's fingerprint in front of the names of its entries.
 const FAMILY: usize = 16;
 /// The file that makes a folder an entry; its time is when the entry was last used.
@@ -45,6 +50,12 @@ pub enum IndexError {
         path: PathBuf,
         /// What is wrong with it
         message: String,
+    },
+    /// A video that was written to while it was read
+    #[error("{}: changed while it was read", path.display())]
+    Changed {
+        /// The video
+        path: PathBuf,
     },
     /// Tensors that cannot be written or read
     #[error(transparent)]
@@ -79,6 +90,25 @@ impl Key {
     }
 }
 
+/// How a video's content is known to be what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// A file that the system says has not been touched since it was last read whole (device, inode, length, times of writing and of
+    /// change, the last of which no program can set) need not be read again
+    #[default]
+    System,
+    /// Its bytes alone
+    Bytes,
+}
+
+/// What a growing video was at some time.
+#[derive(Debug, Clone)]
+pub struct State {
+    family: String,
+    content: blake3::Hash,
+    length: u64,
+}
+
 /// What is kept of one video, whose content is read for its keys once and only when a key is asked for.
 #[derive(Debug)]
 pub struct Shelf<'s> {
@@ -86,6 +116,10 @@ pub struct Shelf<'s> {
     pub store: &'s Store,
     video: PathBuf,
     family: String,
+    /// What the system said of the file when this was made
+    facts: Option<known::Facts>,
+    /// Whether something was put on it
+    filled: AtomicBool,
     content: OnceLock<blake3::Hash>,
 }
 
@@ -102,23 +136,81 @@ impl Shelf<'_> {
     /// # Errors
     /// When the file cannot be read.
     pub fn key(&self, parts: &[&str]) -> Result<Key, IndexError> {
+        Ok(Key::of(&self.family, &self.content()?, parts))
+    }
+
+    /// The hash of the video's whole content.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn content(&self) -> Result<blake3::Hash, IndexError> {
         if let Some(content) = self.content.get() {
-            return Ok(Key::of(&self.family, content, parts));
+            return Ok(*content);
         }
-        let mut hasher = blake3::Hasher::new();
-        let read = hasher.update_mmap(&self.video);
-        read.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
-        Ok(Key::of(&self.family, self.content.get_or_init(|| hasher.finalize()), parts))
+        let content = known::content(&self.store.root, &self.video, self.store.trust);
+        let content = content.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
+        Ok(*self.content.get_or_init(|| content))
+    }
+
+    /// The key of another state of the video, read in one way.
+    #[must_use]
+    pub fn key_of(&self, state: &State, parts: &[&str]) -> Key {
+        Key::of(&state.family, &state.content, parts)
+    }
+
+    /// What the video is now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn state(&self) -> Result<State, IndexError> {
+        let length = self.facts.map_or(0, |facts| facts.length());
+        Ok(State { family: self.family.clone(), content: self.content()?, length })
+    }
+
+    /// Whether the video has only grown since it was in this state: its first bytes are the same.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_grown(&self, state: &State) -> Result<bool, IndexError> {
+        let begins = known::beginning(&self.video, state.length);
+        let begins = begins.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
+        Ok(begins == Some(state.content))
+    }
+
+    /// Keeps what was seen of the video, unless it was written to since it was put on this shelf.
+    ///
+    /// # Errors
+    /// When it was written to, or cannot be kept; nothing is left of it then.
+    pub fn put(&self, key: &Key, kept: &Kept, slices: Option<&Slices>) -> Result<(), IndexError> {
+        if known::touched(&self.video, self.facts) {
+            return Err(IndexError::Changed { path: self.video.clone() });
+        }
+        self.filled.store(true, Ordering::Relaxed);
+        self.store.put(key, kept, slices)
+    }
+
+    /// Keeps the index as small as it should be, if something was put on this shelf; gives what had to go.
+    ///
+    /// # Errors
+    /// When something cannot be taken away.
+    pub fn tidy(&self) -> Result<Vec<Listed>, IndexError> {
+        if self.filled.swap(false, Ordering::Relaxed) { self.store.prune(self.store.most) } else { Ok(Vec::new()) }
     }
 }
 
 /// One entry, as `index --list` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Listed {
     /// Its key
     pub key: String,
     /// The video, as it was called then
     pub video: String,
+    /// First second of what was looked at
+    pub from: f64,
+    /// First second behind it
+    pub to: f64,
+    /// How keys and values are kept; null if they are not, as of closer looks
+    pub kv: Option<KvFormat>,
     /// The model that read it
     pub model: String,
     /// Bytes on disk
@@ -131,20 +223,41 @@ pub struct Listed {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    trust: Trust,
+    most: u64,
 }
 
 impl Store {
     /// The index in `root`, which need not exist yet.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, trust: Trust::default(), most: u64::MAX }
+    }
+
+    /// The same, with another way to know that a video is what it was.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
+    /// The same, no larger than so many bytes: the least recently used goes when there is more.
+    #[must_use]
+    pub fn limited(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     /// What is kept of the video in a file of this fingerprint ([`crate::decode::fingerprint`]).
     #[must_use]
     pub fn shelf(&self, video: &Path, fingerprint: &str) -> Shelf<'_> {
-        let family = fingerprint.chars().take(FAMILY).collect();
-        Shelf { store: self, video: video.to_path_buf(), family, content: OnceLock::new() }
+        let facts = known::facts_of(video);
+        Shelf {
+            store: self,
+            video: video.to_path_buf(),
+            family: family(fingerprint),
+            facts,
+            filled: AtomicBool::new(false),
+            content: OnceLock::new(),
+        }
     }
 
     /// Where it is.
@@ -167,24 +280,47 @@ impl Store {
         Ok(kept)
     }
 
-    /// Whether something is kept under a key.
-    #[must_use]
-    pub fn has(&self, key: &Key) -> bool {
-        self.folder(key.name()).join(ENTRY).is_file()
+    /// Whether something is kept under a key and is what was written; what is damaged is taken away, so that it can be made again.
+    ///
+    /// # Errors
+    /// When what is damaged cannot be taken away.
+    pub fn holds(&self, key: &Key) -> Result<bool, IndexError> {
+        match Kept::check(&self.folder(key.name())) {
+            Ok(there) => Ok(there),
+            Err(error) => {
+                tracing::warn!("made again: {error}");
+                self.remove(key.name())?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives what is kept under one key another: for a video that has grown behind what was looked at. `false` if there is nothing.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(&self, old: &Key, new: &Key) -> Result<bool, IndexError> {
+        let (from, to) = (self.folder(old.name()), self.folder(new.name()));
+        match fs::rename(&from, &to) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(_) if to.join(ENTRY).is_file() => Ok(true),
+            Err(source) => Err(IndexError::Io { path: from, source }),
+        }
     }
 
     /// Keeps something, unless the same is kept already.
     ///
     /// # Errors
     /// When it cannot be written; nothing is left of it then.
-    pub fn put(&self, key: &Key, kept: &Kept) -> Result<(), IndexError> {
+    pub fn put(&self, key: &Key, kept: &Kept, slices: Option<&Slices>) -> Result<(), IndexError> {
         let io = |path: &Path| {
             let path = path.to_path_buf();
             move |source| IndexError::Io { path, source }
         };
         fs::create_dir_all(&self.root).map_err(io(&self.root))?;
         let temporary = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.root).map_err(io(&self.root))?;
-        kept.write(temporary.path())?;
+        kept.write(slices, temporary.path())?;
         let place = self.folder(key.name());
         match fs::rename(temporary.path(), &place) {
             // What was renamed is not there to be cleaned up.
@@ -226,6 +362,7 @@ impl Store {
         for folder in self.leftovers()? {
             let _ = fs::remove_dir_all(folder);
         }
+        known::tidy(&self.root);
         Ok(taken)
     }
 
@@ -235,7 +372,7 @@ impl Store {
     /// When the folder cannot be read.
     pub fn verify(&self) -> Result<Vec<(String, String)>, IndexError> {
         let name = |folder: &Path| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let wrong = |folder: &PathBuf| Some((name(folder), Kept::read(folder).err()?.to_string()));
+        let wrong = |folder: &PathBuf| Some((name(folder), Kept::check(folder).err()?.to_string()));
         Ok(self.folders()?.iter().filter_map(wrong).collect())
     }
 
@@ -248,6 +385,17 @@ impl Store {
         let io = |source| IndexError::Io { path: place.clone(), source };
         fs::rename(&place, &gone).map_err(io)?;
         fs::remove_dir_all(&gone).map_err(io)
+    }
+
+    /// Takes one entry away if it is there.
+    ///
+    /// # Errors
+    /// When it cannot be taken away.
+    pub fn forget(&self, key: &Key) -> Result<(), IndexError> {
+        match self.remove(key.name()) {
+            Err(IndexError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     fn folder(&self, key: &str) -> PathBuf {
@@ -281,11 +429,19 @@ impl Listed {
         Some(Self {
             key: folder.file_name()?.to_string_lossy().into_owned(),
             video: reading.video,
+            from: reading.coverage.from,
+            to: reading.coverage.to,
+            kv: reading.kv,
             model: reading.model,
             bytes: sizes.sum(),
             idle_s: age_s(&folder.join(ENTRY)).unwrap_or(0),
         })
     }
+}
+
+/// What a video's entries are called by first.
+fn family(fingerprint: &str) -> String {
+    fingerprint.chars().take(FAMILY).collect()
 }
 
 fn hidden(path: &Path) -> bool {

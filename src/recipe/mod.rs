@@ -8,6 +8,7 @@ mod nearest;
 
 pub use bytes::parse_bytes;
 
+use crate::index::KvFormat;
 use crate::prefill::Pattern;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -108,6 +109,8 @@ pub struct Prefill {
     pub pattern: Option<Pattern>,
     /// Prompt tokens run through the language model at once
     pub chunk: Option<usize>,
+    /// How the index keeps what the prompt leaves: keys and values
+    pub kv: Option<KvFormat>,
 }
 
 /// The attention of the prefill.
@@ -256,6 +259,7 @@ impl Options {
                 mode: over.prefill.mode.or(self.prefill.mode),
                 pattern: over.prefill.pattern.or(self.prefill.pattern),
                 chunk: over.prefill.chunk.or(self.prefill.chunk),
+                kv: over.prefill.kv.or(self.prefill.kv),
             },
             generate: Generate {
                 max_new_tokens: over.generate.max_new_tokens.or(self.generate.max_new_tokens),

@@ -3,13 +3,12 @@
 use super::candidate::{Candidate, candidates};
 use super::choose::choose;
 use super::presence;
-use super::reading::{self, recall};
 use super::{Answer, Cancel, Event, Model, Plan, PlanError, Rates, Sink, Timing, Usage, plan};
 use crate::compress;
 use crate::decode::{DecodeError, DecodeReport, Feed, Request, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
-use crate::index::{IndexError, Kept, Key, Shelf};
+use crate::index::{IndexError, Kept, Prompt, Shelf, Slices};
 use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
@@ -116,21 +115,9 @@ pub(super) struct Seen {
     pub(super) frames: Vec<FrameRef>,
     pub(super) coverage: Coverage,
     pub(super) warnings: Vec<String>,
-    timing: Timing,
+    pub(super) timing: Timing,
     /// The index entry that it came from
     index: Option<String>,
-}
-
-impl Seen {
-    /// What was seen at another time.
-    pub(super) fn recalled(
-        tokens: VisualTokens,
-        frames: Vec<FrameRef>,
-        coverage: Coverage,
-        warnings: Vec<String>,
-    ) -> Self {
-        Self { tokens: [tokens], frames, coverage, warnings, timing: Timing::default(), index: None }
-    }
 }
 
 /// An answer, and how sure the model was.
@@ -147,70 +134,114 @@ pub(super) struct Said {
     pub(super) denial: Option<String>,
 }
 
-/// Asks every question about an opened video as it is, in their order; the video is decoded and encoded once. Where there
-/// is a probe beside a question, a question for yes or no, that is asked of one short stretch after the other too.
+/// A look at a stretch of a video: by which plan, what was seen, and what the index knows of prompts about it.
+pub(super) struct Look {
+    pub(super) plan: Plan,
+    pub(super) seen: Seen,
+    /// The beginning of every prompt about it
+    pub(super) prompt: Option<Prompt>,
+    /// How many of the warnings come from the plan
+    pub(super) planned: usize,
+    /// Where its slices are kept
+    kept: Option<Kept>,
+}
+
+impl Look {
+    /// Something that has just been seen.
+    pub(super) fn new(plan: Plan, seen: Seen) -> Self {
+        Self { plan, seen, prompt: None, planned: 0, kept: None }
+    }
+
+    /// Something that was seen at another time, under `entry`.
+    pub(super) fn recalled(plan: Plan, entry: String, mut kept: Kept, seconds: f64) -> Self {
+        let reading = &kept.reading;
+        let known = || Sequence::new(reading.prefix.clone(), reading.positions.clone(), Vec::new());
+        let prompt = reading.kv.map(|_| Prompt { known: known(), kv: std::mem::take(&mut kept.kv) });
+        let seen = Seen {
+            tokens: [kept.tokens.clone()],
+            frames: reading.frames.iter().map(|&frame| frame.into()).collect(),
+            coverage: reading.coverage,
+            warnings: reading.warnings.clone(),
+            timing: Timing { total: seconds, ..Timing::default() },
+            index: Some(entry),
+        };
+        Self { plan, seen, prompt, planned: 0, kept: Some(kept) }
+    }
+
+    /// The prompts about its slices, where the index has them. What cannot be used is not there.
+    pub(super) fn slices(&self) -> Option<Slices> {
+        self.kept.as_ref()?.slices().unwrap_or_else(|error| {
+            tracing::warn!("the index is not used: {error}");
+            None
+        })
+    }
+}
+
+/// Asks every question about a look, in their order. Where there is a probe beside a question, a question for yes or no, that is asked of
+/// one short stretch after the other too.
 ///
 /// # Errors
-/// When the file gives no frame, the plan does not fit, or the model fails. Damage to the file is a warning instead.
+/// When the model fails.
 pub(super) fn pass(
     model: &Model,
-    video: &Feed,
+    mut look: Look,
     job: &Job<'_>,
     probes: &[Option<String>],
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Said>, RunError> {
-    let processor = model.vlm().processor();
-    let (plan, planned) =
-        Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
-    let recalling = Instant::now();
-    let kept = recalled(model, job, &plan);
-    let entry = kept.as_ref().map(|(key, _)| key.name().to_owned());
-    let (mut seen, remembered) = match kept {
-        Some((_, kept)) => {
-            let (mut seen, kv, prefix) = recall(kept);
-            seen.timing.total = recalling.elapsed().as_secs_f64();
-            (seen, Some((kv, prefix)))
-        }
-        None => (look(model, video, job, &plan, cancel, sink)?, None),
-    };
-    seen.warnings.splice(0..0, planned);
-    seen.index = entry;
+    let prompt = look.prompt.take();
+    let (mut plan, seen) = (look.plan.clone(), &look.seen);
     let (attention, ledger) = attention(job.options, model, &plan);
-    let mut session = match remembered {
-        Some((kv, prefix)) => Session::resume(model.vlm(), &seen.tokens, attention, kv, prefix),
+    let mut session = match prompt {
+        Some(Prompt { known, kv }) => {
+            let cache = GrowingCache::holding(kv, known.len());
+            Session::resume(model.vlm(), &seen.tokens, attention, Box::new(cache), known)
+        }
         None => Session::with(model.vlm(), &seen.tokens, attention, Box::new(GrowingCache::new())),
     };
-    let mut plan = plan;
     let mut spent = Spent::default();
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        let mut said = answer(model, &mut session, job.facts, question, &plan, &seen, cancel, sink)?;
+        let sequence = sequence(model, question, seen)?;
+        let prefilling = Instant::now();
+        session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;
+        let prefill = prefilling.elapsed().as_secs_f64();
+        let generating = Instant::now();
+        let told = session.answer(&sequence, model.prompter.tokenizer(), &sampling(&plan), |piece| {
+            sink(Event::Text(piece.to_owned()));
+            !cancel.is_cancelled()
+        })?;
+        if cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
         if plan.prefill.mode == PrefillMode::Sparse {
             spent.add(ledger.take());
             plan.prefill.density = Some(spent.density());
-            said.answer.plan.prefill.density = plan.prefill.density;
         }
+        let seconds = (prefill, generating.elapsed().as_secs_f64());
+        answers.push(said(model, job.facts, question, &plan, seen, told, sequence.len(), seconds));
+    }
+    drop(session);
+    for (number, said) in answers.iter_mut().enumerate() {
         if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
-            presence::follow(model, &seen.tokens[0], probe, plan.evidence.max_probes, &mut said, cancel)?;
+            presence::follow(model, &[&look], probe, &mut [said], cancel)?;
         }
-        answers.push(said);
     }
     Ok(answers)
 }
 
-/// What the index has of the video, read by this plan. What cannot be used is not there.
-fn recalled(model: &Model, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
-    let shelf = job.index.filter(|shelf| !job.blind && shelf.holds_any())?;
-    let found = reading::key(model, shelf, plan).and_then(|key| match key {
-        Some(key) => Ok(shelf.store.get(&key)?.map(|kept| (key, kept))),
-        None => Ok(None),
-    });
-    found.unwrap_or_else(|error| {
-        tracing::warn!("the index is not used: {error}");
-        None
-    })
+/// How a plan's answers are made.
+pub(super) fn sampling(plan: &Plan) -> generate::Options {
+    generate::Options {
+        max_tokens: plan.generate.max_new_tokens,
+        temperature: plan.generate.temperature,
+        top_p: plan.generate.top_p,
+        top_k: plan.generate.top_k,
+        seed: plan.generate.seed,
+        ..generate::Options::default()
+    }
 }
 
 /// The attention of a plan's prefill, and what it will have computed.
@@ -308,44 +339,25 @@ fn cover(report: &DecodeReport, frames: &[FrameRef], before: usize, after: usize
     Coverage::of(report.coverage.start, report.coverage.end, report.frames_decoded, frames, before, after)
 }
 
+/// What the model said about a look, with the seconds that prefill and generation took.
 #[expect(clippy::too_many_arguments, reason = "the products of every stage meet here, and nowhere else")]
-fn answer(
+pub(super) fn said(
     model: &Model,
-    session: &mut Session<'_>,
     facts: &VideoFacts,
     question: &Question,
     plan: &Plan,
     seen: &Seen,
-    cancel: &Cancel,
-    sink: &mut Sink<'_>,
-) -> Result<Said, RunError> {
-    let start = Instant::now();
-    let sequence = sequence(model, question, seen)?;
-    let options = generate::Options {
-        max_tokens: plan.generate.max_new_tokens,
-        temperature: plan.generate.temperature,
-        top_p: plan.generate.top_p,
-        top_k: plan.generate.top_k,
-        seed: plan.generate.seed,
-        ..generate::Options::default()
-    };
-    let prefilling = Instant::now();
-    session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;
-    let prefill = prefilling.elapsed().as_secs_f64();
-    let generating = Instant::now();
-    let said = session.answer(&sequence, model.prompter.tokenizer(), &options, |piece| {
-        sink(Event::Text(piece.to_owned()));
-        !cancel.is_cancelled()
-    })?;
-    if cancel.is_cancelled() {
-        return Err(RunError::Cancelled);
-    }
-    let text = said.text.trim().to_owned();
-    let finding = evidence::weigh(&text, said.mean_log_probability.exp(), &seen.frames, &seen.coverage);
+    told: generate::Answer,
+    prompt_tokens: usize,
+    (prefill, generate): (f64, f64),
+) -> Said {
+    let probability = told.mean_log_probability.exp();
+    let text = told.text.trim().to_owned();
+    let finding = evidence::weigh(&text, probability, &seen.frames, &seen.coverage);
     let mut warnings = seen.warnings.clone();
     warnings.extend(finding.warnings);
-    if said.ended == generate::Ended::Full {
-        warnings.push(format!("the answer was cut after {} tokens", said.ids.len()));
+    if told.ended == generate::Ended::Full {
+        warnings.push(format!("the answer was cut after {} tokens", told.ids.len()));
     }
     let answer = Answer {
         schema: "longsight.answer/1".to_owned(),
@@ -358,19 +370,13 @@ fn answer(
         coverage: seen.coverage,
         plan: plan.clone(),
         model: model.facts.clone(),
-        usage: Usage { prompt_tokens: sequence.len(), generated_tokens: said.ids.len(), check_tokens: 0 },
+        usage: Usage { prompt_tokens, generated_tokens: told.ids.len(), check_tokens: 0 },
         index: seen.index.clone(),
-        timing_s: Timing {
-            prefill,
-            generate: generating.elapsed().as_secs_f64(),
-            total: seen.timing.total + start.elapsed().as_secs_f64(),
-            ..seen.timing
-        },
+        timing_s: Timing { prefill, generate, total: seen.timing.total + prefill + generate, ..seen.timing },
         warnings,
     };
-    let probability = said.mean_log_probability.exp();
     let candidates = candidates(&answer, probability, &[]);
-    Ok(Said { answer, probability, candidates, curve: Vec::new(), denial: None })
+    Said { answer, probability, candidates, curve: Vec::new(), denial: None }
 }
 
 /// The prompt of a question about what was seen.

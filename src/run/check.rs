@@ -2,7 +2,7 @@
 
 use super::ask::Said;
 use super::candidate::{Candidate, mean_presence, runs};
-use super::looker::Looker;
+use super::looker::{Keep, Looker};
 use super::presence::Slice;
 use super::{Event, EvidencePlan, Question, RunError, Sink};
 use crate::evidence::{self, Check, Evidence};
@@ -102,7 +102,8 @@ impl Closer<'_> {
         // Closer means with nothing left out, whatever the first look did without, as far as it fits.
         (options.sample, options.compress) = (recipe::Sample::default(), recipe::Compress::default());
         let probes = [self.probe.map(str::to_owned)];
-        let said = self.looker.pass(&options, std::slice::from_ref(self.question), &probes, &mut |_| ())?;
+        let question = std::slice::from_ref(self.question);
+        let said = self.looker.pass(&options, question, &probes, Keep::Tokens, &mut |_| ())?;
         said.into_iter().next().ok_or(RunError::Cancelled)
     }
 

@@ -5,7 +5,7 @@
 //! ```
 
 use super::ask::Said;
-use super::looker::Looker;
+use super::looker::{Keep, Looker};
 use super::search::{self, parts};
 use super::{Cancel, Event, Job, Model, ModelFacts, Plan, RunError, Sink, Timing, Usage};
 use crate::decode::{Feed, VideoFacts};
@@ -110,7 +110,7 @@ pub fn describe(
     for (number, &(scene, stretch)) in stretches.iter().enumerate() {
         sink(Event::Describing { stretch: number, of: stretches.len() });
         // A glimpse between two frames' times, which a broken file can have, is nobody's scene.
-        match looker.pass(&look(&looker, stretch, &plan), job.questions, &[], &mut |_| ()) {
+        match looker.pass(&look(&looker, stretch, &plan), job.questions, &[], Keep::Tokens, &mut |_| ()) {
             Ok(said) => told.extend(said.into_iter().next().map(|said| (scene, stretch, said))),
             Err(RunError::NothingSeen { .. }) if stretches.len() > 1 => {}
             Err(error) => return Err(error),

@@ -8,11 +8,12 @@
 use super::ask::Said;
 use super::candidate::distinct;
 use super::check::check;
-use super::looker::Looker;
+use super::looker::{Keep, Looker};
 use super::search::{parts, sweep};
 use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink};
 use crate::decode::Feed;
 use crate::evidence::{self, Check, Evidence, Status};
+use crate::index::Shelf;
 use crate::question::{self, Constraint, Ordinal, Reading};
 use crate::recipe::SearchMode;
 use longsight_models::Span;
@@ -60,6 +61,9 @@ pub(super) fn inquire(looker: &Looker<'_>, readings: &[Reading], sink: &mut Sink
             answers.push(finished(said, question, reading));
         }
     }
+    if let Some(Err(error)) = looker.job.index.map(Shelf::tidy) {
+        tracing::warn!("the index is larger than it should be: {error}");
+    }
     Ok(answers)
 }
 
@@ -100,7 +104,7 @@ pub(super) fn round(
     .into_iter();
     let mut plain = match plain.as_slice() {
         [] => Vec::new(),
-        some => looker.pass(&options, some, &probes(some), sink)?,
+        some => looker.pass(&options, some, &probes(some), Keep::Nothing, sink)?,
     }
     .into_iter();
     let mut all = Vec::with_capacity(questions.len());

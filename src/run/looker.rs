@@ -1,11 +1,13 @@
 //! One video, looked at as often as it takes.
 
-use super::ask::{Said, pass};
+use super::ask::{Look, Said, look, pass};
+use super::reading;
 use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
 use crate::decode::{DecodeError, Feed, VideoInfo};
 use crate::recipe::Options;
 use crate::scenes::{self, Detector, Scenes};
 use longsight_models::Span;
+use std::time::Instant;
 
 /// Looks at stretches of one video, so that only what is asked for is decoded.
 pub(super) struct Looker<'a> {
@@ -57,18 +59,57 @@ impl<'a> Looker<'a> {
         Ok(Plan::resolve(self.job.pipeline, options, self.info(), processor, patterns, self.job.rates)?.0)
     }
 
+    /// Reads what `options` name, or recalls it where the index has it. What is seen anew is kept there if `keep` says so.
+    pub(super) fn see(
+        &self,
+        options: &Options,
+        questions: &[Question],
+        keep: Keep,
+        sink: &mut Sink<'_>,
+    ) -> Result<Look, RunError> {
+        if self.cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
+        let job = Job { questions, options, ..self.job };
+        let (plan, planned) = Plan::resolve(job.pipeline, options, self.info(), processor, patterns, self.job.rates)?;
+        let recalling = Instant::now();
+        let mut look = match reading::recalled(self.model, &job, &plan) {
+            Some((key, kept)) => Look::recalled(plan, key.name().to_owned(), kept, recalling.elapsed().as_secs_f64()),
+            None => {
+                let seen = look(self.model, self.feed, &job, &plan, self.cancel, sink)?;
+                let look = Look::new(plan, seen);
+                if let (Keep::Tokens, Some(shelf)) = (keep, self.job.index) {
+                    reading::keep_tokens(self.model, &job, shelf, &look);
+                }
+                look
+            }
+        };
+        look.planned = planned.len();
+        look.seen.warnings.splice(0..0, planned);
+        Ok(look)
+    }
+
     /// Reads what `options` name and asks every question about it, and every probe of one short stretch after the other.
     pub(super) fn pass(
         &self,
         options: &Options,
         questions: &[Question],
         probes: &[Option<String>],
+        keep: Keep,
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Said>, RunError> {
-        if self.cancel.is_cancelled() {
-            return Err(RunError::Cancelled);
-        }
+        let look = self.see(options, questions, keep, sink)?;
         let job = Job { questions, options, ..self.job };
-        pass(self.model, self.feed, &job, probes, self.cancel, sink)
+        pass(self.model, look, &job, probes, self.cancel, sink)
     }
+}
+
+/// What becomes of a look that the index does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It is forgotten
+    Nothing,
+    /// What was seen is kept, where the video is indexed: a look that decoding made dear and that holds little
+    Tokens,
 }

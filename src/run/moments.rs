@@ -32,6 +32,8 @@ pub struct Moments {
     pub plan: Plan,
     /// What found them
     pub model: ModelFacts,
+    /// The index entry that spared reading the video; null if it was read
+    pub index: Option<String>,
     /// What it cost in time
     pub timing_s: Timing,
     /// What a reader should know
@@ -86,6 +88,7 @@ pub fn find(
         coverage: answer.coverage,
         plan: answer.plan,
         model: answer.model,
+        index: answer.index,
         timing_s: answer.timing_s,
         warnings: answer.warnings,
     })

@@ -6,6 +6,7 @@ use super::scrutiny::{EvidencePlan, QuestionPlan};
 use crate::compress::{self, Compressor};
 use crate::decode::{Sampling, VideoInfo};
 use crate::generate;
+use crate::index::KvFormat;
 use crate::prefill::{Heads, Pattern, PatternFile};
 use crate::recipe::{Budget, Options, PrefillMode};
 use longsight_models::{Card, Processor, Size, Span};
@@ -107,6 +108,8 @@ pub struct PrefillPlan {
     pub patterns: BTreeMap<String, usize>,
     /// Hash of every head's pattern with its parameters
     pub revision: String,
+    /// How the index keeps keys and values
+    pub kv: KvFormat,
     /// Scores computed for the prompts of this video so far, as a share of dense attention's; null before it was run
     pub density: Option<f64>,
 }
@@ -346,6 +349,7 @@ pub(super) fn prefill(options: &Options, card: &Card, patterns: Option<&PatternF
         chunk: options.prefill.chunk.unwrap_or(if sparse { SPARSE_ROWS } else { generate::PREFILL_ROWS }),
         patterns: heads.counts(card.layers, card.heads).into_iter().map(named).collect(),
         revision: heads.revision(),
+        kv: options.prefill.kv.unwrap_or_default(),
         density: None,
     }
 }

@@ -1,32 +1,62 @@
 //! A reading of a video that is kept: what was seen, and the keys and values before any question.
 
-use super::ask::{Seen, attention, look, sequence};
-use super::looker::Looker;
+use super::ask::{Look, attention, sequence};
+use super::looker::{Keep, Looker};
 use super::search::looks;
-use super::{Cancel, Job, Model, Plan, Question, RunError, Sink};
+use super::{Cancel, Job, Model, Plan, PrefillPlan, Question, RunError, Sink, presence};
 use crate::decode::Feed;
 use crate::generate::Session;
-use crate::index::{FORMAT, Kept, Key, Reading, Shelf};
-use crate::recipe::SearchMode;
+use crate::index::{FORMAT, Kept, Key, KvFormat, Reading, Shelf};
+use crate::recipe::{Options, SearchMode};
 use crate::sample::{self, Sampler};
-use longsight_models::{FrameRef, GrowingCache, KvCache, Sequence, Span};
+use longsight_models::{GrowingCache, Sequence, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The key of a video read by a plan; `None` where what is seen depends on the question.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(super) fn key(model: &Model, shelf: &Shelf<'_>, plan: &Plan) -> Result<Option<Key>, RunError> {
+/// What makes a difference to what is kept of a video, besides its content; `None` where what is seen depends on the question.
+pub(super) fn parts(model: &Model, plan: &Plan) -> Option<[String; 9]> {
     if sample::sampler(&plan.sample.method).is_some_and(Sampler::reads_questions) {
-        return Ok(None);
+        return None;
     }
-    let prefill = format!("{} {} {}", text(&plan.prefill.mode), plan.prefill.chunk, plan.prefill.revision);
-    let (decode, vision) = (text(&plan.decode), text(&plan.vision));
-    let (sample, compress, seed) = (text(&plan.sample), text(&plan.compress), plan.generate.seed.to_string());
+    let PrefillPlan { mode, chunk, revision, kv, .. } = &plan.prefill;
+    let draws = plan.compressor().is_some_and(|compressor| compressor.draws());
     let facts = &model.facts;
-    let parts = [&facts.revision, &facts.family, &facts.dtype, &decode, &vision, &sample, &compress, &seed, &prefill];
-    Ok(Some(shelf.key(&parts.map(String::as_str))?))
+    Some([
+        facts.revision.clone(),
+        facts.family.clone(),
+        facts.dtype.clone(),
+        text(&plan.decode),
+        text(&plan.vision),
+        text(&plan.sample),
+        text(&plan.compress),
+        if draws { plan.generate.seed.to_string() } else { String::new() },
+        format!("{} {chunk} {revision} {}", text(mode), kv.name()),
+    ])
+}
+
+pub(super) fn strs(parts: &[String; 9]) -> [&str; 9] {
+    parts.each_ref().map(String::as_str)
+}
+
+/// What the index has of the video, read by this plan. What cannot be used is not there.
+pub(super) fn recalled(model: &Model, job: &Job<'_>, plan: &Plan) -> Option<(Key, Kept)> {
+    let shelf = job.index.filter(|shelf| !job.blind && shelf.holds_any())?;
+    let parts = parts(model, plan)?;
+    let found = shelf.key(&strs(&parts)).and_then(|key| Ok(shelf.store.get(&key)?.map(|kept| (key, kept))));
+    found.unwrap_or_else(|error| {
+        tracing::warn!("the index is not used: {error}");
+        None
+    })
+}
+
+/// Keeps what was seen in a look at an indexed video, without keys and values, which would be large. What cannot be kept is made again.
+pub(super) fn keep_tokens(model: &Model, job: &Job<'_>, shelf: &Shelf<'_>, look: &Look) {
+    let Some(parts) = parts(model, &look.plan).filter(|_| !job.blind && shelf.holds_any()) else { return };
+    let kept = keep(model, job, look, &Sequence::default(), None);
+    let put = shelf.key(&strs(&parts)).and_then(|key| shelf.put(&key, &kept, None));
+    if let Err(error) = put {
+        tracing::warn!("a closer look is not kept: {error}");
+    }
 }
 
 /// A part of a plan as JSON.
@@ -35,8 +65,17 @@ fn text(part: &impl Serialize) -> String {
     serde_json::to_string(part).unwrap_or_default()
 }
 
+/// What became of one reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Indexed {
+    /// What it is kept under
+    pub key: Key,
+    /// Whether it was there already
+    pub known: bool,
+}
+
 /// Reads a video by the job's pipeline, as a whole and, where questions for a time are asked part by part, in these parts, and keeps what
-/// comes of it; gives each reading's key, and whether it was there already.
+/// comes of it; gives each reading, the whole first.
 ///
 /// # Errors
 /// As [`super::ask`]; when what is seen depends on the question; and when the index cannot be written.
@@ -47,83 +86,77 @@ pub fn index(
     shelf: &Shelf<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<Vec<(Key, bool)>, RunError> {
-    let looker = Looker::new(model, video, job, cancel);
-    let plan = looker.plan(job.options)?;
-    let mut keys = vec![read(model, video, job, shelf, cancel, sink)?];
-    let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
-    let looks = match plan.evidence.search {
-        SearchMode::Auto if whole.end.is_finite() => looks(&looker, whole, &plan),
-        _ => Vec::new(),
-    };
-    if looks.len() > 1 {
-        for (_, options) in looks {
-            let job = Job { options: &options, ..*job };
-            keys.push(read(model, video, &job, shelf, cancel, sink)?);
-        }
+) -> Result<Vec<Indexed>, RunError> {
+    let looker = Looker::new(model, video, &Job { index: None, ..*job }, cancel);
+    let mut done = vec![read(&looker, job.options, shelf, sink)?];
+    for (_, options) in parts_of(&looker)? {
+        done.push(read(&looker, &options, shelf, sink)?);
     }
-    Ok(keys)
+    Ok(done)
 }
 
-/// Reads what the job's options name and keeps it.
-fn read(
-    model: &Model,
-    video: &Feed,
-    job: &Job<'_>,
+/// The parts in which questions for a time are asked of a long video; none of a short one.
+pub(super) fn parts_of(looker: &Looker<'_>) -> Result<Vec<(Span, Options)>, RunError> {
+    let plan = looker.plan(looker.job.options)?;
+    let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
+    let looks = match plan.evidence.search {
+        SearchMode::Auto if whole.end.is_finite() => looks(looker, whole, &plan),
+        _ => Vec::new(),
+    };
+    Ok(if looks.len() > 1 { looks } else { Vec::new() })
+}
+
+/// Reads what the options name and keeps it.
+pub(super) fn read(
+    looker: &Looker<'_>,
+    options: &Options,
     shelf: &Shelf<'_>,
-    cancel: &Cancel,
     sink: &mut Sink<'_>,
-) -> Result<(Key, bool), RunError> {
-    let processor = model.vlm().processor();
-    let (plan, _) = Plan::resolve(job.pipeline, job.options, video.info(), processor, model.patterns(), job.rates)?;
-    let key = key(model, shelf, &plan)?.ok_or(RunError::NotIndexed)?;
-    if shelf.store.has(&key) {
-        return Ok((key, true));
+) -> Result<Indexed, RunError> {
+    let (model, cancel) = (looker.model, looker.cancel);
+    let parts = parts(model, &looker.plan(options)?).ok_or(RunError::NotIndexed)?;
+    let key = shelf.key(&strs(&parts))?;
+    if shelf.store.holds(&key)? {
+        return Ok(Indexed { key, known: true });
     }
-    let seen = look(model, video, job, &plan, cancel, sink)?;
-    let prompt = sequence(model, &Question::from(""), &seen)?;
-    let mut session =
-        Session::with(model.vlm(), &seen.tokens, attention(job.options, model, &plan).0, Box::new(GrowingCache::new()));
+    let look = looker.see(options, &[], Keep::Nothing, sink)?;
+    let plan = &look.plan;
+    let prompt = sequence(model, &Question::from(""), &look.seen)?;
+    let attention = attention(options, model, plan).0;
+    let mut session = Session::with(model.vlm(), &look.seen.tokens, attention, Box::new(GrowingCache::new()));
     session.prefill(&prompt, plan.prefill.chunk, &|| cancel.is_cancelled())?;
     if cancel.is_cancelled() {
         return Err(RunError::Cancelled);
     }
-    let length = prompt.media_end();
-    let kv = session.rows(length)?;
-    shelf.store.put(&key, &keep(model, job, &seen, &prompt, kv))?;
-    Ok((key, false))
+    let known = prompt.beginning(prompt.media_end());
+    let kv = session.rows(known.len())?;
+    let kept = Kept { kv, ..keep(model, &looker.job, &look, &known, Some(plan.prefill.kv)) };
+    let slices = match plan.evidence.check {
+        true => presence::prompts(model, &look, cancel)?,
+        false => None,
+    };
+    shelf.put(&key, &kept, slices.as_ref())?;
+    Ok(Indexed { key, known: false })
 }
 
-fn keep(
-    model: &Model,
-    job: &Job<'_>,
-    seen: &Seen,
-    prompt: &Sequence,
-    kv: Vec<(candle_core::Tensor, candle_core::Tensor)>,
-) -> Kept {
-    let [tokens] = &seen.tokens;
-    let length = prompt.media_end();
+fn keep(model: &Model, job: &Job<'_>, look: &Look, known: &Sequence, kv: Option<KvFormat>) -> Kept {
+    let [tokens] = &look.seen.tokens;
     let reading = Reading {
         format: FORMAT.to_owned(),
         video: job.facts.path.clone(),
         model: model.facts.id.clone(),
-        frames: seen.frames.iter().map(Into::into).collect(),
+        frames: look.seen.frames.iter().map(Into::into).collect(),
         patches: tokens.times().iter().map(|time| ((&time.first).into(), (&time.last).into())).collect(),
         grid: tokens.grid(),
-        coverage: seen.coverage,
-        warnings: seen.warnings.clone(),
-        prefix: prompt.ids()[..length].to_vec(),
-        positions: std::array::from_fn(|axis| prompt.positions()[axis][..length].to_vec()),
+        coverage: look.seen.coverage,
+        // What follows from the plan is said anew.
+        warnings: look.seen.warnings[look.planned..].to_vec(),
+        prefix: known.ids().to_vec(),
+        positions: known.positions().clone(),
+        kv,
+        head_dim: model.vlm().card().head_dim,
+        slice: None,
         hashes: BTreeMap::new(),
     };
-    Kept { reading, tokens: tokens.clone(), kv }
-}
-
-/// What was kept, as if it had just been seen; and the keys and values with the part of a prompt that they are of.
-pub(super) fn recall(kept: Kept) -> (Seen, Box<dyn KvCache>, Sequence) {
-    let Kept { reading, tokens, kv } = kept;
-    let frames: Vec<FrameRef> = reading.frames.into_iter().map(Into::into).collect();
-    let prefix = Sequence::new(reading.prefix, reading.positions, Vec::new());
-    let seen = Seen::recalled(tokens, frames, reading.coverage, reading.warnings);
-    (seen, Box::new(GrowingCache::holding(kv)), prefix)
+    Kept { reading, tokens: tokens.clone(), kv: Vec::new(), folder: None }
 }

@@ -2,22 +2,30 @@
 //! question is asked of each part, at the frames that one look at the whole would have had, and the spans that the parts
 //! name become one list. Each is then looked at closer, which is TimeSearch's reflection.
 
-use super::ask::Said;
+use super::ask::{Look, Said, pass, said, sampling, sequence};
 use super::candidate::Candidate;
-use super::looker::Looker;
-use super::{Answer, Plan, Question, RunError, Sink, Timing, Usage};
+use super::looker::{Keep, Looker};
+use super::{Answer, Event, Job, Plan, Question, RunError, Sink, Timing, Usage, presence};
 use crate::evidence::{self, Coverage, Status};
-use crate::recipe::Options;
-use longsight_models::Span;
+use crate::generate::Packed;
+use crate::index::Prompt;
+use crate::recipe::{Options, PrefillMode};
+use longsight_models::{Sequence, Span};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-/// Equal parts of a stretch, none longer than `longest` seconds.
-pub(super) fn parts(stretch: Span, longest: f64) -> Vec<Span> {
-    let count = (stretch.duration() / longest).ceil().max(1.0) as usize;
-    // The last end is the stretch's own, not a sum that is a rounding away from it.
-    let at = |part: usize| {
-        if part == count { stretch.end } else { stretch.start + stretch.duration() * part as f64 / count as f64 }
-    };
+/// Tokens of what is seen of parts that are asked about together.
+const PACKED: usize = 2048;
+
+/// A rest that is shorter than this share of a part belongs to the part before it.
+const REST: f64 = 0.25;
+/// Differences of times that are roundings.
+const SAME: f64 = 1e-6;
+
+/// Parts of a stretch: `length` seconds each, the last what is left. A stretch that grows keeps those it had, but for the last.
+pub(super) fn parts(stretch: Span, length: f64) -> Vec<Span> {
+    let count = (stretch.duration() / length - REST - SAME).ceil().max(1.0) as usize;
+    let at = |part: usize| if part == count { stretch.end } else { stretch.start + length * part as f64 };
     (0..count).map(|part| Span { start: at(part), end: at(part + 1) }).collect()
 }
 
@@ -31,39 +39,97 @@ pub(super) fn sweep(
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Said>, RunError> {
     let mut found: Vec<Vec<Said>> = vec![Vec::new(); questions.len()];
-    for (part, options) in looks(looker, stretch, plan) {
-        for (number, said) in looker.pass(&options, questions, probes, sink)?.into_iter().enumerate() {
+    let mut waiting: Vec<Look> = Vec::new();
+    for (_, options) in looks(looker, stretch, plan) {
+        let look = looker.see(&options, questions, Keep::Nothing, sink)?;
+        if look.plan.prefill.mode == PrefillMode::Sparse {
+            packed(looker, std::mem::take(&mut waiting), questions, probes, &mut found, sink)?;
+            // Its heads choose what they see by themselves, one prompt at a time.
+            let job = Job { questions, options: &options, ..looker.job };
+            let told = pass(looker.model, look, &job, probes, looker.cancel, sink)?;
+            found.iter_mut().zip(told).for_each(|(found, said)| found.push(said));
+            continue;
+        }
+        waiting.push(look);
+        let tokens: usize = waiting.iter().map(|look| look.seen.tokens[0].len()).sum();
+        if tokens >= PACKED {
+            packed(looker, std::mem::take(&mut waiting), questions, probes, &mut found, sink)?;
+        }
+    }
+    packed(looker, waiting, questions, probes, &mut found, sink)?;
+    Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect())
+}
+
+/// Asks the questions, and the probes beside them, of some looks at once.
+fn packed(
+    looker: &Looker<'_>,
+    mut looks: Vec<Look>,
+    questions: &[Question],
+    probes: &[Option<String>],
+    found: &mut [Vec<Said>],
+    sink: &mut Sink<'_>,
+) -> Result<(), RunError> {
+    let Some(first) = looks.first() else { return Ok(()) };
+    let (model, chunk, options) = (looker.model, first.plan.prefill.chunk, sampling(&first.plan));
+    let stop = || looker.cancel.is_cancelled();
+    let media = looks.iter().map(|look| look.seen.tokens[0].clone()).collect();
+    let mut prompts = Packed::new(model.vlm(), media);
+    for (number, look) in looks.iter_mut().enumerate() {
+        if let Some(Prompt { known, kv }) = look.prompt.take() {
+            prompts.resume(number, kv, known);
+        }
+    }
+    let each = |seconds: Instant| seconds.elapsed().as_secs_f64() / looks.len() as f64;
+    for (number, question) in questions.iter().enumerate() {
+        sink(Event::Asking { question: number, of: questions.len() });
+        let sequences: Vec<Sequence> =
+            looks.iter().map(|look| sequence(model, question, &look.seen)).collect::<Result<_, _>>()?;
+        let prefilling = Instant::now();
+        prompts.prefill(&sequences, &options, chunk, &stop)?;
+        let prefill = each(prefilling);
+        let generating = Instant::now();
+        let told = prompts.answers(&sequences, model.prompter.tokenizer(), &options, chunk, &stop)?;
+        let seconds = (prefill, each(generating));
+        let told = told.ok_or(RunError::Cancelled)?.into_iter().zip(&looks).zip(&sequences);
+        let mut told: Vec<Said> = told
+            .map(|((told, look), sequence)| {
+                said(model, looker.job.facts, question, &look.plan, &look.seen, told, sequence.len(), seconds)
+            })
+            .collect();
+        if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
+            let looks: Vec<&Look> = looks.iter().collect();
+            presence::follow(model, &looks, probe, &mut told.iter_mut().collect::<Vec<_>>(), looker.cancel)?;
+        }
+        for said in told {
             tracing::info!(
                 "{:.2} to {:.2} s: \"{}\" {} ({:.2})",
-                part.start,
-                part.end,
-                questions[number].text.escape_debug(),
+                said.answer.coverage.from,
+                said.answer.coverage.to,
+                question.text.escape_debug(),
                 said.answer.answer.escape_debug(),
                 said.probability
             );
             found[number].push(said);
         }
     }
-    Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect())
+    Ok(())
 }
 
 /// The parts of `stretch`, each with the settings by which it is looked at.
 pub(super) fn looks(looker: &Looker<'_>, stretch: Span, plan: &Plan) -> Vec<(Span, Options)> {
-    let parts = parts(stretch, plan.evidence.part_s);
-    let frames = share(plan, parts.len());
     let look = |part: Span| {
         let mut options = looker.within(part);
         options.decode.fps = Some(plan.decode.fps);
-        options.decode.max_frames = Some(frames);
+        options.decode.max_frames = Some(share(plan, part.duration() / stretch.duration()));
         (part, options)
     };
-    parts.into_iter().map(look).collect()
+    parts(stretch, plan.evidence.part_s).into_iter().map(look).collect()
 }
 
-/// Frames of one of `parts` parts.
-fn share(plan: &Plan, parts: usize) -> usize {
+/// Frames of a part that is such a share of all.
+fn share(plan: &Plan, share: f64) -> usize {
     let frames = plan.decode.frames.unwrap_or(plan.decode.max_frames);
-    usize::try_from(frames.div_ceil(parts as u64)).unwrap_or(usize::MAX).max(1)
+    ((frames as f64 * share - SAME).ceil() as usize).max(1)
 }
 
 /// One answer of those of all parts, in their order.
@@ -173,4 +239,24 @@ pub(super) fn add(sum: &mut Timing, part: &Timing) {
     sum.generate += part.generate;
     sum.check += part.check;
     sum.total += part.total;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn borders(start: f64, end: f64) -> Vec<f64> {
+        let parts = parts(Span { start, end }, 60.0);
+        parts.iter().map(|part| part.start).chain(parts.last().map(|part| part.end)).collect()
+    }
+
+    #[test]
+    fn parts_stay_when_the_stretch_grows_and_a_short_rest_is_no_part() {
+        assert_eq!(borders(0.0, 60.04), [0.0, 60.04]);
+        assert_eq!(borders(5.0, 65.0), [5.0, 65.0]);
+        assert_eq!(borders(0.0, 76.0), [0.0, 60.0, 76.0]);
+        assert_eq!(borders(0.0, 194.0), [0.0, 60.0, 120.0, 194.0]);
+        assert_eq!(borders(0.0, 196.0), [0.0, 60.0, 120.0, 180.0, 196.0]);
+        assert_eq!(borders(0.0, 0.5), [0.0, 0.5]);
+    }
 }

@@ -10,6 +10,7 @@ mod ask;
 mod batch;
 mod describe;
 mod evidence;
+mod follow;
 mod frames;
 mod handover;
 mod hostile;

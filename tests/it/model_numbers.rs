@@ -3,7 +3,7 @@
 use super::model_command::fixture;
 use candle_core::{DType, Tensor};
 use image::RgbImage;
-use longsight::generate::{Ended, Options, Session};
+use longsight::generate::{Ended, Options, Packed, Session};
 use longsight::prompt::{Message, Part, Prompter, Role};
 use longsight::vision;
 use longsight_models::{
@@ -105,6 +105,50 @@ fn a_prompt_in_chunks_is_the_whole_prompt() {
         let (all, dense) = (0..sequence.len(), &mut Dense);
         let last = model.forward(&sequence, all, &media, dense, &mut kv, Want::Last).unwrap().last().unwrap();
         assert!(rel(&last, &whole.get(sequence.len() - 1).unwrap()) < SAME, "{name}");
+    }
+}
+
+#[test]
+fn prompts_that_are_run_together_are_answered_as_alone() {
+    for name in BOTH {
+        let (model, prompter, media, _) = asked(name, "When does it begin?");
+        let media: Vec<VisualTokens> = [0..1, 1..4, 0..5].map(|range| media[0].patches(range).unwrap()).into();
+        let prompts = |question: &str| -> Vec<Sequence> {
+            let messages = [Message::about_video(question)];
+            media
+                .iter()
+                .map(|one| prompter.build(model.processor(), &messages, std::slice::from_ref(one)).unwrap())
+                .collect()
+        };
+        let options = Options { max_tokens: 8, ..Options::default() };
+        let mut packed = Packed::new(&*model, media.clone());
+        let mut alone: Vec<Session> =
+            media.iter().map(|one| Session::new(&*model, std::slice::from_ref(one))).collect();
+        for question in ["When does it begin?", "When does it end, and how?"] {
+            let sequences = prompts(question);
+            let together =
+                packed.answers(&sequences, prompter.tokenizer(), &options, 1024, &|| false).unwrap().unwrap();
+            for ((together, session), sequence) in together.iter().zip(&mut alone).zip(&sequences) {
+                let alone = session.answer(sequence, prompter.tokenizer(), &options, |_| true).unwrap();
+                assert_eq!((&together.ids, &together.text, together.ended), (&alone.ids, &alone.text, alone.ended));
+                let bits = |answer: &longsight::generate::Answer| answer.mean_log_probability.to_bits();
+                assert_eq!(bits(together), bits(&alone), "{name}");
+            }
+        }
+        // What one process leaves another goes on from, in passes of any length.
+        let sequences = prompts("Who?");
+        let expected = packed.answers(&sequences, prompter.tokenizer(), &options, 1024, &|| false).unwrap().unwrap();
+        let mut resumed = Packed::new(&*model, media.clone());
+        for (number, sequence) in sequences.iter().enumerate() {
+            let known = sequence.beginning(sequence.media_end());
+            resumed.resume(number, packed.rows(number, known.len()).unwrap(), known);
+        }
+        let answers = resumed.answers(&sequences, prompter.tokenizer(), &options, 1024, &|| false).unwrap().unwrap();
+        assert_eq!(
+            answers.iter().map(|answer| &answer.ids).collect::<Vec<_>>(),
+            expected.iter().map(|answer| &answer.ids).collect::<Vec<_>>()
+        );
+        assert!(packed.answers(&sequences, prompter.tokenizer(), &options, 7, &|| true).unwrap().is_none());
     }
 }
 

@@ -5,6 +5,7 @@ mod progress;
 
 use super::ask::{ModelArgs, PipelineArgs};
 use super::failure::{Failure, Kind, Result};
+use super::index::StoreArgs;
 use super::time::format_time;
 use super::{Context, output, parse_time, rates, wait};
 use crate::batch::{
@@ -74,6 +75,14 @@ pub(super) struct Args {
     /// Say what would be done, and do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Keep what is read of each video in the index, so that later questions need not read it again
+    #[arg(long, conflicts_with = "no_index")]
+    fill_index: bool,
+    /// Read the videos even if the index has them
+    #[arg(long)]
+    no_index: bool,
+    #[command(flatten)]
+    store: StoreArgs,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -124,6 +133,10 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         let what = format!("longsight: {}, line {line}: no video is `{video}`", args.questions.display());
         output::note(context, &shown(&what));
     }
+    let index = if args.no_index { None } else { args.store.store() };
+    if args.fill_index && index.is_none() {
+        return Err(Failure::new(Kind::Usage, "there is no place for an index").hint("name one with --index-dir"));
+    }
     // What is wrong with the folder is told before the model is loaded.
     let store = if args.dry_run { None } else { Some(open(&args.out, &sources)?) };
     let model = args.model.load()?;
@@ -140,6 +153,8 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         questions,
         settle: Duration::try_from_secs_f64(args.settle).unwrap_or(SETTLE),
         retry_failed: args.retry_failed,
+        index,
+        fill: args.fill_index,
         timeout: args.item_timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     };
     let Some(store) = store else { return plan(&sources, &brief, args, context, cancel) };

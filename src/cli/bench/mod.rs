@@ -6,6 +6,7 @@ mod decode;
 mod describe;
 mod evidence;
 mod find;
+mod index;
 mod injection;
 mod niah;
 mod prefill;
@@ -44,6 +45,8 @@ enum What {
     Compress(compress::Args),
     /// Needles in haystacks: a few seconds hidden in up to hours of generated video
     Niah(niah::Args),
+    /// The first question about a video beside later ones, and what the index costs in each format
+    Index(index::Args),
     /// Times in answers on generated videos: how exact, how often a verified one is right, what a score is worth
     Evidence(evidence::Args),
     /// Captions of generated videos, sentence by sentence
@@ -76,6 +79,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         What::Prefill(args) => prefill::run(args, &context),
         What::Niah(args) => niah::run(args, &context, &cancel),
         What::Compress(args) => compress::run(args, &context, &cancel),
+        What::Index(args) => index::run(args, &context, &cancel),
         What::Evidence(args) => evidence::run(args, &context, &cancel),
         What::Describe(args) => describe::run(args, &context, &cancel),
         What::Find(args) => find::run(args, &context, &cancel),

@@ -1,35 +1,49 @@
 //! `longsight index`: reads videos once and keeps what later questions need.
 
+mod follow;
+
+pub(super) use follow::Line;
+
 use super::ask::{ModelArgs, ReadingArgs};
 use super::failure::{Failure, Kind, Result};
+use super::time::format_time;
 use super::video::Input;
 use super::{Context, cache, output, progress, wait};
-use crate::index::{IndexError, Listed, Store};
+use crate::index::{IndexError, KvFormat, Listed, Store, Trust};
 use crate::recipe::parse_bytes;
 use crate::run::{self, Cancel, Job};
+use follow::FollowArgs;
 use serde::Serialize;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = r#"Examples:
   longsight index film.mp4                     later questions about it need not read it again
   longsight index *.mp4 --pipeline hour
+  longsight index --follow recordings/         segments are indexed as they are added, growing files as they grow
   longsight index --list
   longsight index --prune 10G                  the least recently used go first
   longsight index --verify"#;
 
-/// Where the index is.
+/// Where the index is, and what it trusts.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct StoreArgs {
     /// Where readings are kept; below the user's cache if it is not given
     #[arg(long, value_name = "DIR", env = "LONGSIGHT_INDEX")]
     index_dir: Option<PathBuf>,
+    /// Keep no more than so much in the index: the least recently used goes when there is more
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "20G", env = "LONGSIGHT_INDEX_SIZE")]
+    index_size: u64,
+    /// Read a video whole to know it again, even if its inode, length and times are those of one that was read before
+    #[arg(long)]
+    rehash: bool,
 }
 
 impl StoreArgs {
     /// The index, if there is a place for one.
     pub(super) fn store(&self) -> Option<Store> {
         let root = self.index_dir.clone().or_else(|| Some(cache::folder()?.join("index")))?;
-        Some(Store::at(root))
+        let trust = if self.rehash { Trust::Bytes } else { Trust::System };
+        Some(Store::at(root).trusting(trust).limited(self.index_size))
     }
 }
 
@@ -37,7 +51,7 @@ impl StoreArgs {
 #[derive(Debug, Clone, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The videos
+    /// The videos; with --follow, folders too
     #[arg(required_unless_present_any = ["list", "prune", "verify"])]
     videos: Vec<PathBuf>,
     /// Show what is kept, the least recently used first
@@ -49,9 +63,8 @@ pub(super) struct Args {
     /// Read everything that is kept and say what is damaged
     #[arg(long, conflicts_with_all = ["videos", "list", "prune"])]
     verify: bool,
-    /// Keep no more than so much: the least recently used go when there is more
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "20G", env = "LONGSIGHT_INDEX_SIZE")]
-    max_size: u64,
+    #[command(flatten)]
+    follow: FollowArgs,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -85,6 +98,13 @@ struct Indexed {
     known: bool,
 }
 
+impl Indexed {
+    fn of(video: String, done: &[run::Indexed]) -> Option<Self> {
+        let key = done.first()?.key.name().to_owned();
+        Some(Self { video, key, readings: done.len(), known: done.iter().all(|one| one.known) })
+    }
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (args, context) = (args.clone(), context.clone());
     wait::run(None, move |cancel| work(&args, &context, &cancel))
@@ -102,9 +122,11 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         report.removed = store.prune(most)?;
     } else if args.verify {
         report.damaged = store.verify()?;
+    } else if args.follow.is_on() {
+        return follow::follow(args, context, cancel, &store);
     } else {
         add(args, context, cancel, &store, &mut report)?;
-        report.removed = store.prune(args.max_size)?;
+        report.removed = store.prune(args.store.index_size)?;
     }
     if context.json {
         output::json(&report)?;
@@ -142,10 +164,8 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             blind: false,
         };
         let shelf = store.shelf(&input.path, &facts.fingerprint);
-        let keys = run::index(&model, &input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
-        let (key, _) = &keys[0];
-        let known = keys.iter().all(|&(_, known)| known);
-        report.indexed.push(Indexed { video: facts.path, key: key.name().to_owned(), readings: keys.len(), known });
+        let done = run::index(&model, &input.video, &job, &shelf, cancel, &mut |event| progress.show(&event))?;
+        report.indexed.extend(Indexed::of(facts.path, &done));
     }
     progress.finish();
     Ok(())
@@ -158,11 +178,14 @@ fn print(report: &Report, args: &Args, store: &Store) {
     }
     let line = |entry: &Listed| {
         format!(
-            "{}  {:>8} MB  {}  {}",
+            "{}  {:>8} MB  {:>4}  {}  {}  {} - {}",
             &entry.key[..16.min(entry.key.len())],
             entry.bytes >> 20,
+            entry.kv.map_or("-", KvFormat::name),
             entry.model,
-            entry.video
+            entry.video,
+            format_time(entry.from),
+            format_time(entry.to)
         )
     };
     report.entries.iter().for_each(|entry| output::text(&line(entry)));
@@ -175,6 +198,10 @@ fn print(report: &Report, args: &Args, store: &Store) {
 
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
+        if matches!(error, IndexError::Changed { .. }) {
+            return Self::new(Kind::Input, error)
+                .hint("try again when nothing writes to it, or use `longsight index --follow`");
+        }
         Self::new(Kind::Internal, error).hint("choose another place with --index-dir")
     }
 }
