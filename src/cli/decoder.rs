@@ -7,6 +7,8 @@ use crate::decode::{Limits, Program};
 use crate::recipe;
 use crate::scenes;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,8 +52,10 @@ impl DecoderArgs {
 
     /// The program that decodes.
     pub(super) fn program(&self) -> Program {
-        // Where the system does not say which file this is, its name is looked up as a shell would.
-        let itself = || std::env::current_exe().unwrap_or_else(|_| "longsight".into());
+        // On Linux the file that is running, even when an upgrade has put another in its place; elsewhere, where the system
+        // does not say which file this is, its name is looked up as a shell would.
+        let running = || Some(PathBuf::from("/proc/self/exe")).filter(|path| path.exists());
+        let itself = || running().or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "longsight".into());
         let known = |name: &str| Some((name.into(), std::env::var_os(name)?));
         Program {
             path: self.decoder.clone().unwrap_or_else(itself),
@@ -66,7 +70,8 @@ impl DecoderArgs {
         let place = self.in_process_decoder.then(|| "--in-process-decoder".to_owned());
         let memory = self.decoder_memory.map(|bytes| format!("--decoder-memory={bytes}"));
         let stall = self.decoder_stall.map(|seconds| format!("--decoder-stall={seconds}"));
-        let decoder = self.decoder.as_ref().map(|path| format!("--decoder={}", path.display()));
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let decoder = self.decoder.as_ref().map(|path| format!("--decoder={}", absolute(path).display()));
         [place, memory, stall, decoder].into_iter().flatten().collect()
     }
 }
@@ -78,6 +83,9 @@ pub(super) fn is_wanted() -> bool {
 
 /// Decodes for the process at the other end of stdin and stdout.
 pub(super) fn serve() -> ExitCode {
-    apart::serve(std::io::stdin(), std::io::stdout(), &scenes::serve, || std::process::exit(0));
+    // As it is, without a buffer that looks for line ends in pictures.
+    if let Ok(stdout) = std::io::stdout().as_fd().try_clone_to_owned() {
+        apart::serve(std::io::stdin(), File::from(stdout), &scenes::serve, || std::process::exit(0));
+    }
     ExitCode::from(Kind::Internal.exit_code())
 }

@@ -235,9 +235,15 @@ fn the_command_tells_what_its_decoder_did() {
         ("crashes", "kill -SEGV $$", none, 3, "signal: 11"),
         ("aborts", "echo 'assertion failed' >&2\nkill -ABRT $$", none, 3, "signal: 6 (SIGABRT): assertion failed"),
         ("hangs", "exec sleep 600", &["--decoder-stall", "0.5"], 3, "stopped moving for 1s"),
-        ("half", "$real | head -c 700000\nexit 0", pictures, 3, "broke down (exit status: 0"),
-        ("crashes later", "$real | head -c 700000\nkill -SEGV $$", pictures, 3, "broke down (signal: 11"),
-        ("noise", "$real | { head -c 300000; exec cat /dev/urandom; }", pictures, 3, "talks nonsense"),
+        ("half", "$real | dd bs=4k count=40 2>/dev/null\nexit 0", pictures, 3, "broke down (exit status: 0"),
+        (
+            "crashes later",
+            "$real | dd bs=4k count=40 2>/dev/null\nkill -SEGV $$",
+            pictures,
+            3,
+            "broke down (signal: 11",
+        ),
+        ("noise", "$real | { dd bs=4k count=40 2>/dev/null; exec cat /dev/urandom; }", pictures, 3, "talks nonsense"),
         ("is none", "echo usage: foo", none, 3, "talks nonsense"),
         ("floods", "{ yes >&2; } & { $real; kill $!; }", none, 0, ""),
     ] {

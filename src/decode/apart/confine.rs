@@ -195,7 +195,7 @@ mod kernel {
             }
             let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
             let filter: BpfProgram = SeccompFilter::new(rules, missing, SeccompAction::Allow, arch)?.try_into()?;
-            seccompiler::apply_filter(&filter)
+            seccompiler::apply_filter_all_threads(&filter)
         };
         restrict().is_ok()
     }
