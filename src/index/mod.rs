@@ -118,6 +118,8 @@ pub struct Shelf<'s> {
     family: String,
     /// What the system said of the file when this was made
     facts: Option<known::Facts>,
+    /// Whether the video may grow behind what it was when this was made
+    grows: bool,
     /// Whether something was put on it
     filled: AtomicBool,
     content: OnceLock<blake3::Hash>,
@@ -147,9 +149,20 @@ impl Shelf<'_> {
         if let Some(content) = self.content.get() {
             return Ok(*content);
         }
-        let content = known::content(&self.store.root, &self.video, self.store.trust);
+        let content = match self.facts.filter(|_| self.grows) {
+            Some(facts) => known::beginning(&self.video, facts.length()),
+            None => known::content(&self.store.root, &self.video, self.store.trust).map(Some),
+        };
         let content = content.map_err(|source| IndexError::Io { path: self.video.clone(), source })?;
+        let content = content.ok_or_else(|| IndexError::Changed { path: self.video.clone() })?;
         Ok(*self.content.get_or_init(|| content))
+    }
+
+    /// The same of a video that may grow meanwhile: it is known by what it was when this was made, and whoever reads it sees to it that
+    /// this is still its beginning ([`Shelf::has_grown`]).
+    #[must_use]
+    pub fn growing(self) -> Self {
+        Self { grows: true, ..self }
     }
 
     /// The key of another state of the video, read in one way.
@@ -182,7 +195,7 @@ impl Shelf<'_> {
     /// # Errors
     /// When it was written to, or cannot be kept; nothing is left of it then.
     pub fn put(&self, key: &Key, kept: &Kept, slices: Option<&Slices>) -> Result<(), IndexError> {
-        if known::touched(&self.video, self.facts) {
+        if !self.grows && known::touched(&self.video, self.facts) {
             return Err(IndexError::Changed { path: self.video.clone() });
         }
         self.filled.store(true, Ordering::Relaxed);
@@ -255,6 +268,7 @@ impl Store {
             video: video.to_path_buf(),
             family: family(fingerprint),
             facts,
+            grows: false,
             filled: AtomicBool::new(false),
             content: OnceLock::new(),
         }

@@ -9,7 +9,7 @@ use super::looker::Looker;
 use super::reading::{Indexed, parts, parts_of, read, strs};
 use super::{Cancel, Job, Model, RunError, Sink};
 use crate::decode::Feed;
-use crate::index::{Key, Shelf, State};
+use crate::index::{IndexError, Key, Shelf, State};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -136,11 +136,10 @@ pub fn grow(
             }
         }
     }
-    growth.state = Some(shelf.state()?);
+    let state = shelf.state()?;
+    growth.state = Some(state.clone());
     // What is left is of a file that is no more.
-    for gone in old.difference(&own) {
-        shelf.store.forget(gone)?;
-    }
+    forget(shelf, old.difference(&own))?;
     growth.own = own;
     let mut done = Vec::with_capacity(looks.len());
     for options in &looks {
@@ -150,7 +149,20 @@ pub fn grow(
         }
         done.push(read);
     }
+    // It may have grown while it was read, but not otherwise.
+    if !shelf.has_grown(&state)? {
+        forget(shelf, growth.own.iter())?;
+        *growth = Growth::default();
+        return Err(IndexError::Changed { path: video.path().to_path_buf() }.into());
+    }
     Ok(done)
+}
+
+fn forget<'k>(shelf: &Shelf<'_>, keys: impl Iterator<Item = &'k Key>) -> Result<(), RunError> {
+    for key in keys {
+        shelf.store.forget(key)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ pub struct PrefillPlan {
     /// Hash of every head's pattern with its parameters
     pub revision: String,
     /// How the index keeps keys and values
+    #[serde(default)]
     pub kv: KvFormat,
     /// Scores computed for the prompts of this video so far, as a share of dense attention's; null before it was run
     pub density: Option<f64>,

@@ -145,7 +145,7 @@ impl Watch<'_> {
             rates: None,
             blind: false,
         };
-        let shelf = self.store.shelf(&due.path, &facts.fingerprint);
+        let shelf = self.store.shelf(&due.path, &facts.fingerprint).growing();
         let growth = self.growth.entry(due.path.clone()).or_default();
         let (model, cancel) = (&self.model, self.cancel);
         let done = run::grow(model, &input.video, &job, &shelf, growth, due.complete, cancel, &mut |_| ())?;

@@ -31,7 +31,7 @@ pub(super) struct StoreArgs {
     #[arg(long, value_name = "DIR", env = "LONGSIGHT_INDEX")]
     index_dir: Option<PathBuf>,
     /// Keep no more than so much in the index: the least recently used goes when there is more
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "20G", env = "LONGSIGHT_INDEX_SIZE")]
+    #[arg(long, alias = "max-size", value_name = "BYTES", value_parser = parse_bytes, default_value = "20G", env = "LONGSIGHT_INDEX_SIZE")]
     index_size: u64,
     /// Read a video whole to know it again, even if its inode, length and times are those of one that was read before
     #[arg(long)]
