@@ -3,6 +3,8 @@
 pub mod activation;
 mod aligned;
 pub mod attention;
+#[cfg(any(test, feature = "cuda"))]
+pub mod cuda;
 pub mod element;
 mod exp;
 pub mod glance;

@@ -30,6 +30,8 @@
 //! `longsight bench attention` measures it again; `tests/peers/attention_torch.py` beside PyTorch.
 
 mod blas;
+#[cfg(any(test, feature = "cuda"))]
+pub mod cuda;
 mod few;
 mod pack;
 mod probe;
