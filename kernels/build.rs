@@ -15,7 +15,7 @@ fn main() {
         return;
     }
     println!("cargo::rerun-if-env-changed=CUDA_HOME");
-    for watched in ["cuda/device.h", "cuda/sources.in"].iter().chain(SOURCES) {
+    for watched in ["cuda/device.h", "cuda/sources.in", "attention/tile.cuh"].iter().chain(SOURCES) {
         println!("cargo::rerun-if-changed={watched}");
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo names an output folder"));

@@ -11,7 +11,11 @@ pub mod glance;
 mod lanes;
 pub mod level;
 pub mod linear;
+#[cfg(any(test, feature = "cuda"))]
+pub mod patchify;
 mod product;
+#[cfg(any(test, feature = "cuda"))]
+pub mod rotary;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 pub mod yuv;

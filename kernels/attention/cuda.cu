@@ -3,11 +3,9 @@
 // decoding, whose tiles are the query heads of one key head and stretches of the keys (`merge` joins what stretches gave).
 //
 // For sm_80 and later (mma.sync, cp.async). Never yet run on a GPU: it is compiled for sm_80 and sm_90a, and run by the emulation.
-#include "device.h"
+#include "tile.cuh"
 
 namespace {
-
-constexpr int KEYS = 64;
 
 // Member i of a set stands at list[i], or at first + i * step.
 struct Positions {
@@ -73,8 +71,6 @@ struct Walk {
 
 template <class T, int D, int WARPS> struct Attention {
   static constexpr int THREADS = 32 * WARPS, CHUNKS = D / 8;
-  // An odd number of 16-byte pieces, so that eight rows of a matrix lie in eight different banks.
-  static constexpr int PITCH = (CHUNKS | 1) * 8;
 
   const Attend &run;
   const Tile &tile;
@@ -110,7 +106,7 @@ template <class T, int D, int WARPS> struct Attention {
       int stands = there ? position(set.positions, member) : -1;
       bool read = there && column < run.dim;
       const T *from = rows + (read ? (set.packed ? member : stands) * pitch + column : 0);
-      copy16(to + key * PITCH + column, from, read ? 16 : 0);
+      copy16(to + key * PITCH<D> + column, from, read ? 16 : 0);
       if (!VALUES && column == 0) key_positions[key] = stands;
     }
   }
@@ -131,12 +127,7 @@ template <class T, int D, int WARPS> struct Attention {
       heads[half] = tile.head + pair % tile.pack;
       rows[half] = row_of(pair);
       const T *query = static_cast<const T *>(run.queries) + heads[half] * run.query_head + rows[half] * run.query_row;
-#pragma unroll
-      for (int step = 0; step < D / 16; step++)
-        for (int side = 0; side < 2; side++) {
-          int column = step * 16 + side * 8 + t * 2;
-          queries[step][side * 2 + half] = column < run.dim ? *reinterpret_cast<const u32 *>(query + column) : 0;
-        }
+      take_queries<T, D>(queries, query, half, run.dim, t);
       // What an earlier pass gave is taken up as one key of that weight.
       i64 at = (i64(tile.slot) * run.heads + heads[half]) * run.rows + rows[half];
       largest[half] = tile.fresh ? minus_infinity() : run.lse[at] * LOG2_E;
@@ -158,15 +149,7 @@ template <class T, int D, int WARPS> struct Attention {
       __syncthreads();  // the keys are there, and nobody reads the values before these
       load<true>(walk);
       float scores[KEYS / 8][4] = {};
-#pragma unroll
-      for (int step = 0; step < D / 16; step++)
-#pragma unroll
-        for (int block = 0; block < KEYS / 16; block++) {
-          u32 part[4];
-          load_matrices(part, keys + (block * 16 + lane / 16 * 8 + lane % 8) * PITCH + step * 16 + lane / 8 % 2 * 8);
-          multiply_add<T>(scores[block * 2], queries[step], part[0], part[1]);
-          multiply_add<T>(scores[block * 2 + 1], queries[step], part[2], part[3]);
-        }
+      multiply_keys<T, D>(scores, queries, keys, lane);
       hide(scores, walk, pairs, rows, t);
       Walk next = after(walk);
       more = next.segment < tile.segments_end;
@@ -184,7 +167,7 @@ template <class T, int D, int WARPS> struct Attention {
 #pragma unroll
         for (int block = 0; block < D / 16; block++) {
           u32 part[4];
-          load_matrices_transposed(part, values + (step * 16 + lane / 8 % 2 * 8 + lane % 8) * PITCH + block * 16 + lane / 16 * 8);
+          load_matrices_transposed(part, values + (step * 16 + lane / 8 % 2 * 8 + lane % 8) * PITCH<D> + block * 16 + lane / 16 * 8);
           multiply_add<T>(out[block * 2], weights, part[0], part[1]);
           multiply_add<T>(out[block * 2 + 1], weights, part[2], part[3]);
         }
@@ -271,8 +254,8 @@ template <class T, int D, int WARPS> struct Attention {
 template <class T, int D, int WARPS> DEVICE void attend(const Attend &run) {
   using Own = Attention<T, D, WARPS>;
   T *keys = reinterpret_cast<T *>(shared_memory());
-  T *values = keys + KEYS * Own::PITCH;
-  Own own{run, run.tiles[blockIdx.x], keys, values, reinterpret_cast<int *>(values + KEYS * Own::PITCH), 0, 0};
+  T *values = keys + KEYS * PITCH<D>;
+  Own own{run, run.tiles[blockIdx.x], keys, values, reinterpret_cast<int *>(values + KEYS * PITCH<D>), 0, 0};
   own.all();
 }
 

@@ -4,7 +4,7 @@
 //! what is asked for; otherwise outputs stay in f32 from pass to pass, as if they were one key of the weight of all they met. A few
 //! rows (decoding) share a tile with the other query heads of their key head, and the keys are dealt out in stretches.
 
-use super::{Mask, Positions, Program, Shape, TILE_ROWS, Tile};
+use super::{Mask, Mass, Positions, Program, Shape, TILE_ROWS, Tile};
 use crate::cuda::{Half, Launch, Machine, Plain, bytes};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,9 @@ const FEW_ROWS: usize = 16;
 const STRETCH: usize = 256;
 /// Widths that kernels are made for; others are filled up.
 const WIDTHS: [usize; 3] = [64, 80, 128];
-/// Keys of a step, as in `cuda.cu`.
+/// Most rows of a [`probe`].
+pub const PROBE_ROWS: usize = 64;
+/// Keys of a step, as in `tile.cuh`.
 const KEYS: usize = 64;
 /// Positions lie below this, so that "no bound" is a distance too.
 const UNBOUNDED: i32 = 1 << 30;
@@ -47,14 +49,20 @@ pub struct Inputs {
     pub scale: f32,
 }
 
+/// Whether there are kernels for heads of this width: up to 128, in eights.
+#[must_use]
+pub fn takes_width(dim: usize) -> bool {
+    (8..=WIDTHS[2]).contains(&dim) && dim.is_multiple_of(8)
+}
+
 impl Inputs {
-    /// Whether the kernels read such rows: widths of up to 128 that are multiples of 8, as strides are.
+    /// Whether the kernels read such rows, by their width, alignment and number.
     #[must_use]
     pub fn fit(&self) -> bool {
         let aligned =
             |rows: Rows| rows.address.is_multiple_of(16) && rows.head.is_multiple_of(8) && rows.row.is_multiple_of(8);
         let Shape { dim, keys, heads, kv_heads, .. } = self.shape;
-        let sizes = dim > 0 && dim.is_multiple_of(8) && dim <= WIDTHS[2] && keys < UNBOUNDED as usize;
+        let sizes = takes_width(dim) && keys < UNBOUNDED as usize && kv_heads > 0;
         sizes && heads.is_multiple_of(kv_heads) && [self.q, self.k, self.v].into_iter().all(aligned)
     }
 
@@ -102,6 +110,11 @@ plain! {
     }
     struct Merge { parts: u64, logs: u64, out: u64, lse: u64, slots: i32, rows: i32, dim: i32, unused: i32 }
     struct Means { rows: u64, row: i64, bounds: u64, members: u64, out: u64, groups: i32, dim: i32 }
+    struct Probe {
+        queries: u64, keys: u64, query_head: i64, query_row: i64, key_head: i64, key_row: i64, positions: u64, near: u64, logs: u64,
+        columns: u64, distances: u64, far: u64, heads: i32, group: i32, rows: i32, dim: i32, seen: i32, stretch: i32, scale: f32,
+        unused: i32,
+    }
     struct Fill { values: u64, count: i64, value: f32, unused: i32 }
 }
 
@@ -204,10 +217,10 @@ pub unsafe fn attend_program<M: Machine>(
         let nothing = Fill { values, count, value: f32::NEG_INFINITY, unused: 0 };
         let zeros =
             Fill { values: machine.address(&parts.out), count: count * inputs.shape.dim as i64, value: 0.0, unused: 0 };
-        for fill in [nothing, zeros] {
-            let blocks = [(fill.count as usize).div_ceil(1024), 1, 1];
-            // SAFETY: the parts are as large as that.
-            unsafe { machine.launch(Launch { kernel: "fill", blocks, threads: 256, shared: 0 }, &fill)? };
+        // SAFETY: the parts are as large as that.
+        unsafe {
+            fill(machine, nothing)?;
+            fill(machine, zeros)?;
         }
     }
     let outs = parts
@@ -226,6 +239,113 @@ pub unsafe fn attend_program<M: Machine>(
         Some(parts) => unsafe { parts.merge(machine, inputs, outputs) },
         None => Ok(()),
     }
+}
+
+/// What the rows at `positions` (ascending, at most [`PROBE_ROWS`]; `inputs.q` holds just them) look at, for each head; `near` has a
+/// distance for each. As [`super::probe`].
+///
+/// # Errors
+/// When the machine fails.
+///
+/// # Panics
+/// When the inputs do not [fit](Inputs::fit), there are too many rows, or positions do not ascend inside the keys.
+///
+/// # Safety
+/// The inputs are in the machine's memory, as large as the shape says, and nobody else writes them.
+pub unsafe fn probe<M: Machine>(
+    machine: &M,
+    inputs: &Inputs,
+    positions: &[usize],
+    near: &[usize],
+) -> Result<Vec<Mass>, M::Error> {
+    let Shape { heads, kv_heads, rows, keys, dim } = inputs.shape;
+    assert!(inputs.fit() && rows <= PROBE_ROWS, "the kernels do not read {inputs:?}");
+    assert!(positions.len() == rows && positions.windows(2).all(|pair| pair[0] < pair[1]), "{rows} rows elsewhere");
+    assert!(positions.last().is_none_or(|&last| last < keys) && near.len() == heads, "rows beyond {keys} keys");
+    let Some(&last) = positions.last() else {
+        return Ok(near.iter().map(|_| Mass { columns: vec![], distances: vec![], far: vec![] }).collect());
+    };
+    let seen = last + 1;
+    let stretches = (machine.wanted_blocks() / heads).clamp(1, seen.div_ceil(STRETCH));
+    let stretch = seen.div_ceil(stretches).next_multiple_of(KEYS);
+    let stretches = seen.div_ceil(stretch);
+    let whole = |values: &[usize]| values.iter().map(|&value| value.min(UNBOUNDED as usize) as i32).collect::<Vec<_>>();
+    let (positions, near) = (machine.upload(&whole(positions))?, machine.upload(&whole(near))?);
+    let room = |values: usize| machine.room(values * 4);
+    let (parts, logs) = (room(stretches * heads * rows)?, room(heads * rows)?);
+    let (columns, distances, far) = (room(heads * seen)?, room(heads * seen)?, room(heads * rows)?);
+    let arguments = Probe {
+        queries: inputs.q.address,
+        keys: inputs.k.address,
+        query_head: inputs.q.head as i64,
+        query_row: inputs.q.row as i64,
+        key_head: inputs.k.head as i64,
+        key_row: inputs.k.row as i64,
+        positions: machine.address(&positions),
+        near: machine.address(&near),
+        logs: machine.address(&parts),
+        columns: machine.address(&columns),
+        distances: machine.address(&distances),
+        far: machine.address(&far),
+        heads: heads as i32,
+        group: (heads / kv_heads) as i32,
+        rows: rows as i32,
+        dim: dim as i32,
+        seen: seen as i32,
+        stretch: stretch as i32,
+        scale: inputs.scale * std::f32::consts::LOG2_E,
+        unused: 0,
+    };
+    let width = inputs.width();
+    let launch = |kernel: &str, arguments: &Probe| {
+        let kernel = &format!("{kernel}_{}_{width}", inputs.half.name());
+        let shared = KEYS * pitch(width) * 2 + 4 * KEYS * 4 + PROBE_ROWS * (KEYS + 1) * 4;
+        // The heads of a group run side by side, so that they find their keys in the cache.
+        let launch = Launch { kernel, blocks: [heads, stretches, 1], threads: PROBE_ROWS * 2, shared };
+        // SAFETY: what was made for the kernels is as large as they take it to be; the caller vouches for the rest.
+        unsafe { machine.launch(launch, arguments) }
+    };
+    launch("probe_logs", &arguments)?;
+    let merged = Merge {
+        parts: arguments.logs,
+        logs: arguments.logs,
+        out: arguments.logs,
+        lse: machine.address(&logs),
+        slots: stretches as i32,
+        rows: (heads * rows) as i32,
+        dim: 0,
+        unused: 0,
+    };
+    // SAFETY: as above; rows of no width write nothing but their log-sums.
+    unsafe {
+        merge(machine, inputs, &merged)?;
+        for (address, count) in [(arguments.distances, heads * seen), (arguments.far, heads * rows)] {
+            fill(machine, Fill { values: address, count: count as i64, value: 0.0, unused: 0 })?;
+        }
+    }
+    launch("probe_shares", &Probe { logs: merged.lse, ..arguments })?;
+    let by_head = |buffer: &M::Buffer, width: usize| -> Result<Vec<Vec<f32>>, M::Error> {
+        Ok(machine.download::<f32>(buffer)?.chunks(width).map(<[f32]>::to_vec).collect())
+    };
+    let of_heads = by_head(&columns, seen)?.into_iter().zip(by_head(&distances, seen)?).zip(by_head(&far, rows)?);
+    Ok(of_heads.map(|((columns, distances), far)| Mass { columns, distances, far }).collect())
+}
+
+/// # Safety
+/// So many values are in the machine's memory.
+unsafe fn fill<M: Machine>(machine: &M, arguments: Fill) -> Result<(), M::Error> {
+    let blocks = [(arguments.count as usize).div_ceil(1024), 1, 1];
+    // SAFETY: the caller's.
+    unsafe { machine.launch(Launch { kernel: "fill", blocks, threads: 256, shared: 0 }, &arguments) }
+}
+
+/// # Safety
+/// The arguments name memory of the machine.
+unsafe fn merge<M: Machine>(machine: &M, inputs: &Inputs, arguments: &Merge) -> Result<(), M::Error> {
+    let kernel = &format!("merge_{}", inputs.half.name());
+    let blocks = [(arguments.rows as usize).div_ceil(4), 1, 1];
+    // SAFETY: the caller's.
+    unsafe { machine.launch(Launch { kernel, blocks, threads: 128, shared: 0 }, arguments) }
 }
 
 /// A few causal rows against many keys: decoding.
@@ -324,6 +444,11 @@ fn arguments(inputs: &Inputs, tables: [u64; 4], (out, lse): (u64, u64), first: u
     }
 }
 
+/// Elements of a row in shared memory, as in `tile.cuh`.
+fn pitch(width: usize) -> usize {
+    ((width / 8) | 1) * 8
+}
+
 /// # Safety
 /// The arguments name memory of the machine.
 unsafe fn run<M: Machine>(
@@ -338,12 +463,11 @@ unsafe fn run<M: Machine>(
         return Ok(());
     }
     let width = inputs.width();
-    let pitch = (width / 8 | 1) * 8;
     let launch = Launch {
         kernel: &format!("{kernel}_{}_{width}", inputs.half.name()),
         blocks: [blocks, 1, 1],
         threads: rows * 2,
-        shared: 2 * KEYS * pitch * 2 + KEYS * 4,
+        shared: 2 * KEYS * pitch(width) * 2 + KEYS * 4,
     };
     // SAFETY: the caller's.
     unsafe { machine.launch(launch, arguments) }
@@ -498,9 +622,7 @@ impl<B> Parts<B> {
             dim: inputs.shape.dim as i32,
             unused: 0,
         };
-        let kernel = format!("merge_{}", inputs.half.name());
-        let launch = Launch { kernel: &kernel, blocks: [rows.div_ceil(4), 1, 1], threads: 128, shared: 0 };
         // SAFETY: the caller's.
-        unsafe { machine.launch(launch, &arguments) }
+        unsafe { merge(machine, inputs, &arguments) }
     }
 }

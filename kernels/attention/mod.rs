@@ -32,6 +32,8 @@
 mod blas;
 #[cfg(any(test, feature = "cuda"))]
 pub mod cuda;
+#[cfg(all(test, target_os = "linux"))]
+mod cuda_tests;
 mod few;
 mod pack;
 mod probe;

@@ -1,5 +1,7 @@
 //! Every version on every level that this processor has, against the reference.
 
+#[cfg(target_os = "linux")]
+use super::cuda_tests::{Work, emulated, emulated_probe};
 use super::program::run;
 use super::{Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
 use crate::level::{Level, Precision};
@@ -8,7 +10,7 @@ use proptest::prelude::*;
 /// f32 sums of up to a few hundred products of values near 1: a handful of units in the last place of the largest.
 const TOLERANCE: f32 = 2e-5;
 /// From inputs that are bf16 already, only the weights are rounded: by up to 2^-9 of themselves.
-const TOLERANCE_BF16: f32 = 2.0 / 512.0;
+pub(super) const TOLERANCE_BF16: f32 = 2.0 / 512.0;
 
 fn tolerance(level: Level) -> f32 {
     if level >= Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
@@ -26,13 +28,13 @@ fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
 }
 
 /// Queries, keys and values of a shape.
-struct Case {
+pub(super) struct Case {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
-    shape: Shape,
+    pub(super) shape: Shape,
     gap: usize,
-    interleaved: bool,
+    pub(super) interleaved: bool,
 }
 
 impl Case {
@@ -50,7 +52,7 @@ impl Case {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_> {
+    pub(super) fn inputs(&self) -> Inputs<'_> {
         let Shape { heads, kv_heads, rows, keys, dim } = self.shape;
         let wide = dim + self.gap;
         let view = |data, heads: usize, rows: usize| {
@@ -71,7 +73,7 @@ impl Case {
     }
 }
 
-fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
+pub(super) fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= tolerance, "{what:?}: element {i} is {got}, should be {want}");
@@ -89,119 +91,9 @@ fn compare(shape: Shape, mask: Mask, spread: f32, gap: usize, interleaved: bool,
         let got = run(level, case.inputs(), &Program::of(mask, shape)).out;
         near(&got, &want, tolerance(level) * spread.max(1.0), (level, shape, mask));
     }
+    #[cfg(target_os = "linux")]
     emulated(&case, &Work::Mask(mask), TOLERANCE_BF16 * spread.max(1.0));
 }
-
-/// What the CUDA kernels are given.
-enum Work<'a> {
-    Mask(Mask<'a>),
-    Program(&'a Program),
-}
-
-/// Runs the CUDA kernels against the reference, on halves of the case whose rows are filled up to what the kernels read.
-#[cfg(target_os = "linux")]
-fn emulated(case: &Case, work: &Work, tolerance: f32) {
-    use super::cuda::{self, Outputs};
-    use crate::cuda::emulator::Emulator;
-    use crate::cuda::{Half, Machine};
-    let Shape { heads, kv_heads, rows, keys, dim } = case.shape;
-    let wide = dim.next_multiple_of(8);
-    let shape = Shape { dim: wide, ..case.shape };
-    // Heads lie inside rows or rows inside heads, as the case has them.
-    let strides = |heads: usize, rows: usize| {
-        if case.interleaved { (wide, heads * wide) } else { (rows * wide, wide) }
-    };
-    let bits = |half: Half, x: f32| match half {
-        Half::Bf16 => half::bf16::from_f32(x).to_bits(),
-        Half::F16 => half::f16::from_f32(x).to_bits(),
-    };
-    let value = |half: Half, bits: u16| match half {
-        Half::Bf16 => half::bf16::from_bits(bits).to_f32(),
-        Half::F16 => half::f16::from_bits(bits).to_f32(),
-    };
-    // One of the formats, by the shape: the emulation takes its time.
-    let half = if (rows + keys).is_multiple_of(2) { Half::Bf16 } else { Half::F16 };
-    {
-        let copy = |x: Strided, heads: usize, rows: usize| {
-            let (head, row) = strides(heads, rows);
-            let mut copy = vec![0u16; heads * rows * wide];
-            for (h, r) in (0..heads).flat_map(|h| (0..rows).map(move |r| (h, r))) {
-                let to = &mut copy[h * head + r * row..][..dim];
-                to.iter_mut().zip(x.row(h, r, dim)).for_each(|(to, &x)| *to = bits(half, x));
-            }
-            copy
-        };
-        let inputs = case.inputs();
-        let q = copy(inputs.q, heads, rows);
-        let [k, v] = [inputs.k, inputs.v].map(|x| copy(x, kv_heads, keys));
-        let rounded = |x: &[u16]| -> Vec<f32> { x.iter().map(|&x| value(half, x)).collect() };
-        let (rq, rk, rv) = (rounded(&q), rounded(&k), rounded(&v));
-        let view = |data, heads, rows| {
-            let (head, row) = strides(heads, rows);
-            Strided { data, head, row }
-        };
-        let inputs = Inputs {
-            q: view(&rq, heads, rows),
-            k: view(&rk, kv_heads, keys),
-            v: view(&rv, kv_heads, keys),
-            shape,
-            scale: inputs.scale,
-        };
-        let want = match work {
-            Work::Mask(mask) => reference::attend(inputs, *mask),
-            Work::Program(program) => reference::attend_program(inputs, program),
-        };
-        let mut ways = Vec::new();
-        for machine in Emulator::both() {
-            let [q, k, v] = [&q, &k, &v].map(|x| machine.upload(x).unwrap_or_else(|never| match never {}));
-            let Ok(out) = machine.room(heads * rows * wide * 2);
-            let Ok(lse) = machine.room(heads * rows * 4);
-            let device = |buffer, heads, rows| {
-                let (head, row) = strides(heads, rows);
-                cuda::Rows { address: machine.address(buffer), head, row }
-            };
-            let device = cuda::Inputs {
-                half,
-                q: device(&q, heads, rows),
-                k: device(&k, kv_heads, keys),
-                v: device(&v, kv_heads, keys),
-                shape,
-                scale: inputs.scale,
-            };
-            let outputs = Outputs { out: machine.address(&out), lse: machine.address(&lse) };
-            // SAFETY: the buffers were made for the shape.
-            let Ok(()) = unsafe {
-                match work {
-                    Work::Mask(mask) => cuda::attend(&machine, &device, *mask, outputs),
-                    Work::Program(program) => cuda::attend_program(&machine, &device, program, outputs),
-                }
-            };
-            let got: Vec<f32> = out.read::<u16>().into_iter().map(|x| value(half, x)).collect();
-            near(&got, &want, tolerance, (half, shape));
-            ways.push((out.read::<u16>(), lse.read::<u32>()));
-        }
-        if let [forwards, backwards] = &ways[..] {
-            assert_eq!(forwards, backwards, "the order of threads makes a difference: {half:?} {shape:?}");
-        }
-        // Log-sums, against the same run of the loop over tiles on the processor.
-        let program = match work {
-            Work::Mask(mask) => &Program::of(*mask, shape),
-            Work::Program(program) => program,
-        };
-        if let Some((_, lse)) = ways.first() {
-            let want = run(Level::Portable, inputs, program).lse;
-            for (got, want) in lse.iter().map(|&bits| f32::from_bits(bits)).zip(want) {
-                assert!(
-                    got == want || (got - want).abs() < 1e-2,
-                    "{half:?} {shape:?}: log-sum {got}, should be {want}"
-                );
-            }
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn emulated(_: &Case, _: &Work, _: f32) {}
 
 #[test]
 fn odd_causal_sizes_agree_with_the_reference() {
@@ -329,6 +221,7 @@ fn compare_program(shape: Shape, program: &Program, seed: u64) {
         near(&got.out, &want, 2.0 * tolerance(level), (level, shape));
         assert_eq!(program.scores(shape).iter().sum::<usize>(), got.scores);
     }
+    #[cfg(target_os = "linux")]
     emulated(&case, &Work::Program(program), 2.0 * TOLERANCE_BF16);
 }
 
@@ -381,6 +274,16 @@ fn a_probe_sums_the_shares_of_its_rows() {
         near_all(&mass.distances, &distances);
         near_all(&mass.far, &far);
     }
+    #[cfg(target_os = "linux")]
+    emulated_probe(&case, &positions, &near);
+}
+
+#[test]
+fn a_probe_of_many_rows_is_in_stretches() {
+    let positions: Vec<usize> = (0..64).map(|row| 900 + row * 3 / 2).collect();
+    let shape = Shape { heads: 3, kv_heads: 1, rows: positions.len(), keys: 1100, dim: 72 };
+    #[cfg(target_os = "linux")]
+    emulated_probe(&Case::new(shape, 2.0, 0, false, 42), &positions, &[128, 0, 5000]);
 }
 
 fn near_all(got: &[f32], want: &[f32]) {

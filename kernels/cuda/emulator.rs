@@ -90,7 +90,7 @@ impl Buffer {
     }
 
     /// What is there.
-    pub(crate) fn read<T: Copy>(&self) -> Vec<T> {
+    fn read<T: Plain>(&self) -> Vec<T> {
         let at = self.all()[self.begin()..].as_ptr().cast::<T>();
         // SAFETY: the buffer is aligned beyond any element, and its bytes are initialised.
         (0..self.len / size_of::<T>()).map(|i| unsafe { at.add(i).read() }).collect()
@@ -125,6 +125,10 @@ impl Machine for Emulator {
 
     fn room(&self, bytes: usize) -> Result<Buffer, Infallible> {
         Ok(Buffer::filled(bytes, NAN))
+    }
+
+    fn download<T: Plain>(&self, buffer: &Buffer) -> Result<Vec<T>, Infallible> {
+        Ok(buffer.read())
     }
 
     fn address(&self, buffer: &Buffer) -> u64 {

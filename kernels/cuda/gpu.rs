@@ -2,7 +2,7 @@
 
 use super::{Launch, Machine, Plain, bytes};
 use cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
-use cudarc::driver::{CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result};
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DriverError, result};
 use cudarc::nvrtc::Ptx;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,30 @@ impl std::fmt::Debug for Gpu {
 }
 
 impl Gpu {
+    /// The GPU of this number, with a stream of its own.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be used.
+    pub fn open(number: usize) -> Result<Self, DriverError> {
+        Self::new(CudaContext::new(number)?.default_stream())
+    }
+
+    /// Its name, as the driver gives it.
+    ///
+    /// # Errors
+    /// When the driver fails.
+    pub fn name(&self) -> Result<String, DriverError> {
+        self.stream.context().name()
+    }
+
+    /// Waits for all that was launched.
+    ///
+    /// # Errors
+    /// When any of it failed.
+    pub fn synchronize(&self) -> Result<(), DriverError> {
+        self.stream.synchronize()
+    }
+
     /// Loads the kernels on the stream's GPU.
     ///
     /// # Errors
@@ -70,6 +94,13 @@ impl Machine for Gpu {
     fn room(&self, bytes: usize) -> Result<CudaSlice<u8>, DriverError> {
         // SAFETY: any bytes are bytes; that kernels write them before they read them is the emulation's to show, where room is NaN.
         unsafe { self.stream.alloc(bytes.max(1)) }
+    }
+
+    fn download<T: Plain>(&self, buffer: &CudaSlice<u8>) -> Result<Vec<T>, DriverError> {
+        let bytes = self.stream.clone_dtoh(buffer)?;
+        // SAFETY: plain values are whatever their bytes are; the vector may begin anywhere.
+        let value = |at: &[u8]| unsafe { at.as_ptr().cast::<T>().read_unaligned() };
+        Ok(bytes.chunks_exact(size_of::<T>()).map(value).collect())
     }
 
     fn address(&self, buffer: &CudaSlice<u8>) -> u64 {

@@ -67,6 +67,12 @@ pub trait Machine {
     /// When memory or the machine fails.
     fn room(&self, bytes: usize) -> Result<Self::Buffer, Self::Error>;
 
+    /// What a buffer holds, when all kernels launched before are done.
+    ///
+    /// # Errors
+    /// When one of them or the machine failed.
+    fn download<T: Plain>(&self, buffer: &Self::Buffer) -> Result<Vec<T>, Self::Error>;
+
     /// Where a buffer is, a multiple of 256.
     fn address(&self, buffer: &Self::Buffer) -> u64;
 

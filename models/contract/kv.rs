@@ -96,6 +96,11 @@ impl KvCache for GrowingCache {
         }
         let held = &mut self.layers[layer];
         let all = held.len + rows;
+        // What was read on another occasion comes from memory.
+        if !held.keys.device().same_device(keys.device()) {
+            held.keys = held.keys.to_device(keys.device())?;
+            held.values = held.values.to_device(keys.device())?;
+        }
         if all > held.keys.dim(1)? {
             let grown_by_half = if all > self.expected { held.len + held.len / 2 } else { self.expected };
             let capacity = all.max(grown_by_half).next_multiple_of(BLOCK);

@@ -1,5 +1,6 @@
 //! `longsight doctor`: what will work on this machine.
 
+use super::device::Device;
 use super::{Context, failure::Result, model_dir, output};
 use crate::decode::{Library, decoder_of, library};
 use serde::Serialize;
@@ -46,7 +47,7 @@ struct Cpu {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Gpu {
     usable: bool,
-    reason: &'static str,
+    reason: String,
 }
 
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -106,7 +107,7 @@ fn examine() -> Report {
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             features: cpu_features(),
         },
-        gpu: Gpu { usable: false, reason: "this build runs on the CPU" },
+        gpu: gpu(),
         memory: system.memory,
         disk: Disk { available_bytes: free_space(&here), path: here.display().to_string() },
         model: Model {
@@ -114,6 +115,15 @@ fn examine() -> Report {
             cache: model_dir::hub_cache().display().to_string(),
         },
         problems,
+    }
+}
+
+/// Whether `--device cuda` will find a GPU.
+fn gpu() -> Gpu {
+    match Device::Cuda(0).open() {
+        Ok(_) => Gpu { usable: true, reason: "--device cuda".to_owned() },
+        Err(_) if !cfg!(feature = "cuda") => Gpu { usable: false, reason: "this build runs on the CPU".to_owned() },
+        Err(failure) => Gpu { usable: false, reason: failure.message },
     }
 }
 
@@ -179,7 +189,7 @@ fn print(report: &Report) {
     }
     line("cpu", &format!("{}, {} threads", report.cpu.brand, report.cpu.threads));
     line("features", &report.cpu.features.join(", "));
-    line("gpu", report.gpu.reason);
+    line("gpu", &report.gpu.reason);
     let (free, total) = (report.memory.available_bytes as f64 / GIB, report.memory.total_bytes as f64 / GIB);
     line("memory", &format!("{free:.1} GiB free of {total:.1} GiB"));
     if let Some(bytes) = report.disk.available_bytes {

@@ -8,6 +8,7 @@ mod batch;
 mod bench;
 mod cache;
 mod completions;
+mod device;
 mod doctor;
 mod dtype;
 mod failure;

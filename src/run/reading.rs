@@ -25,6 +25,8 @@ pub(super) fn key(model: &Model, shelf: &Shelf<'_>, plan: &Plan) -> Result<Optio
     let (decode, vision) = (text(&plan.decode), text(&plan.vision));
     let (sample, compress, seed) = (text(&plan.sample), text(&plan.compress), plan.generate.seed.to_string());
     let facts = &model.facts;
+    // Tensors of a GPU are in other number formats than a CPU's of the same name.
+    let prefill = if model.on_cpu { prefill } else { prefill + " cuda" };
     let parts = [&facts.revision, &facts.family, &facts.dtype, &decode, &vision, &sample, &compress, &seed, &prefill];
     Ok(Some(shelf.key(&parts.map(String::as_str))?))
 }
