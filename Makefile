@@ -1,6 +1,7 @@
 # make demo   installs what is missing, builds, asks the questions in samples/ and checks the answers
 # make test   the same set-up, then everything that CI runs: formatting, lints, docs, tests
 # make lint   formatting, lints, docs
+# make check-cuda  the CUDA kernels and the build with them, on a machine that needs no GPU
 # make bench  decoding and answers, measured on this machine
 
 CARGO ?= cargo
@@ -9,7 +10,7 @@ PACKAGES := pkg-config libclang-dev libavcodec-dev libavformat-dev libavutil-dev
 # The tests hold frame times to ffprobe's and make odd files with ffmpeg; without it those tests say that they skip.
 TEST_PACKAGES := ffmpeg
 
-.PHONY: demo test lint unit bench build setup setup-test
+.PHONY: demo test lint unit bench build check-cuda setup setup-test
 
 demo: build
 	target/release/longsight bench questions samples/questions.json
@@ -26,6 +27,14 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+# Without an nvcc on the PATH one is fetched from PyPI. The tensor library's own kernels take about ten minutes the first time.
+check-cuda: setup
+	$(CARGO) fetch --quiet
+	kernels/cuda/check.sh --required
+	eval "$$(kernels/cuda/toolchain.sh)" && export CUDA_COMPUTE_CAP=$${CUDA_COMPUTE_CAP:-80} && \
+	$(CARGO) build --release --features cuda && \
+	$(CARGO) clippy --release --workspace --all-targets --features cuda -- -D warnings
 
 bench: build
 	target/release/longsight bench decode samples/world-1.mp4

@@ -3,14 +3,20 @@
 pub mod activation;
 mod aligned;
 pub mod attention;
+#[cfg(any(test, feature = "cuda"))]
+pub mod cuda;
 pub mod element;
 mod exp;
 pub mod glance;
 mod lanes;
 pub mod level;
 pub mod linear;
+#[cfg(any(test, feature = "cuda"))]
+pub mod patchify;
 mod product;
 pub mod quantize;
+#[cfg(any(test, feature = "cuda"))]
+pub mod rotary;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 pub mod yuv;

@@ -30,6 +30,10 @@
 //! `longsight bench attention` measures it again; `tests/peers/attention_torch.py` beside PyTorch.
 
 mod blas;
+#[cfg(any(test, feature = "cuda"))]
+pub mod cuda;
+#[cfg(all(test, target_os = "linux"))]
+mod cuda_tests;
 mod few;
 mod pack;
 mod probe;

@@ -303,7 +303,7 @@ fn run_on<L: Lanes, T: Element>(level: Level, inputs: Inputs<T>, program: &Progr
 
 impl Program {
     /// Keys that the last row of a tile meets: what the tile costs, roughly.
-    fn keys_of(&self, tile: &Tile, group: usize) -> usize {
+    pub(super) fn keys_of(&self, tile: &Tile, group: usize) -> usize {
         let sets = &self.sets[tile.head / group];
         let last = self.first + self.orders[tile.rows.order].at(tile.rows.first + tile.rows.count - 1);
         let keys = self.segments[tile.segments.clone()].iter().map(|segment| {

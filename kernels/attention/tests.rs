@@ -1,5 +1,7 @@
 //! Every version on every level that this processor has, against the reference.
 
+#[cfg(target_os = "linux")]
+use super::cuda_tests::{Work, emulated, emulated_probe};
 use super::program::run;
 use super::{Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
 use crate::level::{Level, Precision};
@@ -8,7 +10,7 @@ use proptest::prelude::*;
 /// f32 sums of up to a few hundred products of values near 1: a handful of units in the last place of the largest.
 const TOLERANCE: f32 = 2e-5;
 /// From inputs that are bf16 already, only the weights are rounded: by up to 2^-9 of themselves.
-const TOLERANCE_BF16: f32 = 2.0 / 512.0;
+pub(super) const TOLERANCE_BF16: f32 = 2.0 / 512.0;
 
 fn tolerance(level: Level) -> f32 {
     if level >= Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
@@ -26,13 +28,13 @@ fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
 }
 
 /// Queries, keys and values of a shape.
-struct Case {
+pub(super) struct Case {
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
-    shape: Shape,
+    pub(super) shape: Shape,
     gap: usize,
-    interleaved: bool,
+    pub(super) interleaved: bool,
 }
 
 impl Case {
@@ -50,7 +52,7 @@ impl Case {
         }
     }
 
-    fn inputs(&self) -> Inputs<'_> {
+    pub(super) fn inputs(&self) -> Inputs<'_> {
         let Shape { heads, kv_heads, rows, keys, dim } = self.shape;
         let wide = dim + self.gap;
         let view = |data, heads: usize, rows: usize| {
@@ -71,7 +73,7 @@ impl Case {
     }
 }
 
-fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
+pub(super) fn near(got: &[f32], want: &[f32], tolerance: f32, what: impl std::fmt::Debug) {
     assert_eq!(got.len(), want.len());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= tolerance, "{what:?}: element {i} is {got}, should be {want}");
@@ -89,6 +91,8 @@ fn compare(shape: Shape, mask: Mask, spread: f32, gap: usize, interleaved: bool,
         let got = run(level, case.inputs(), &Program::of(mask, shape)).out;
         near(&got, &want, tolerance(level) * spread.max(1.0), (level, shape, mask));
     }
+    #[cfg(target_os = "linux")]
+    emulated(&case, &Work::Mask(mask), TOLERANCE_BF16 * spread.max(1.0));
 }
 
 #[test]
@@ -217,6 +221,8 @@ fn compare_program(shape: Shape, program: &Program, seed: u64) {
         near(&got.out, &want, 2.0 * tolerance(level), (level, shape));
         assert_eq!(program.scores(shape).iter().sum::<usize>(), got.scores);
     }
+    #[cfg(target_os = "linux")]
+    emulated(&case, &Work::Program(program), 2.0 * TOLERANCE_BF16);
 }
 
 #[test]
@@ -225,6 +231,8 @@ fn passes_gather_into_one_softmax() {
     let list = [3, 70, 71, 72, 130, 255, 256, 257, 390, 499];
     compare_program(shape, &patchwork(shape, 200, 16, 50, 7, &list), 31);
     compare_program(shape, &patchwork(shape, 200, 1, 1, 129, &[]), 32);
+    // A window of whole blocks of keys, and rows that lose some of them.
+    compare_program(shape, &patchwork(shape, 200, 16, 180, 7, &list), 33);
 }
 
 /// The shares of attention of single rows, from the reference: values are unit vectors, so outputs are the shares themselves.
@@ -266,6 +274,16 @@ fn a_probe_sums_the_shares_of_its_rows() {
         near_all(&mass.distances, &distances);
         near_all(&mass.far, &far);
     }
+    #[cfg(target_os = "linux")]
+    emulated_probe(&case, &positions, &near);
+}
+
+#[test]
+fn a_probe_of_many_rows_is_in_stretches() {
+    let positions: Vec<usize> = (0..64).map(|row| 900 + row * 3 / 2).collect();
+    let shape = Shape { heads: 3, kv_heads: 1, rows: positions.len(), keys: 1100, dim: 72 };
+    #[cfg(target_os = "linux")]
+    emulated_probe(&Case::new(shape, 2.0, 0, false, 42), &positions, &[128, 0, 5000]);
 }
 
 fn near_all(got: &[f32], want: &[f32]) {

@@ -43,7 +43,13 @@ impl Call<'_> {
         layers::causal(self.queries, self.keys, self.values, self.first, self.products)
     }
 
-    /// Attention over the keys that a program names (on a CPU): the output `[heads, rows, head_dim]`, and the rows' log-sums and
+    /// Whether programs and probes run where the tensors are: on a CPU, and on an NVIDIA GPU for 16-bit floats and common widths.
+    #[must_use]
+    pub fn takes_programs(&self) -> bool {
+        layers::takes_programs(self.queries)
+    }
+
+    /// Attention over the keys that a program names, where [`Call::takes_programs`]: the output `[heads, rows, head_dim]`, and the rows' log-sums and
     /// the cost, whose own `out` is empty.
     ///
     /// # Errors
@@ -55,7 +61,7 @@ impl Call<'_> {
         layers::program(self.queries, self.keys, self.values, program, self.products)
     }
 
-    /// What the call's rows `rows` (ascending) look at, by head, with a distance for each that counts as near.
+    /// What the call's rows `rows` (ascending; on a GPU up to 64) look at, where [`Call::takes_programs`], by head, with a distance for each that counts as near.
     ///
     /// # Errors
     /// When the shapes do not agree.

@@ -97,6 +97,11 @@ impl KvCache for GrowingCache {
         }
         let held = &mut self.layers[layer];
         let all = held.len + rows;
+        // What was read on another occasion comes from memory.
+        if !held.keys.device().same_device(keys.device()) {
+            held.keys = held.keys.to_device(keys.device())?;
+            held.values = held.values.to_device(keys.device())?;
+        }
         if all > held.keys.dim(1)? {
             let grown_by_half = || all.max(held.len + held.len / 2).next_multiple_of(BLOCK);
             let capacity = if all > self.expected { grown_by_half() } else { self.expected };

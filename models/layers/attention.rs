@@ -1,4 +1,4 @@
-//! Attention over tensors: the kernel on the CPU, products of the tensor library elsewhere.
+//! Attention over tensors: the kernels of the CPU and of NVIDIA GPUs, products of the tensor library for what they do not take.
 
 use crate::ModelError;
 use candle_core::{D, DType, Device, Layout, Storage, Tensor, WithDType};
@@ -39,7 +39,14 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask, products: Precision) -
     if !covered {
         return Err(misfit(q, k));
     }
-    if q.device().is_cpu() { on_cpu(q, k, v, shape, mask, products) } else { composed(q, k, v, shape, mask) }
+    if q.device().is_cpu() {
+        return on_cpu(q, k, v, shape, mask, products);
+    }
+    #[cfg(feature = "cuda")]
+    if let Some(out) = super::cuda::attend(q, k, v, shape, scale(shape.dim) as f32, mask)? {
+        return Ok(out);
+    }
+    composed(q, k, v, shape, mask)
 }
 
 fn shape(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Shape, ModelError> {
@@ -55,6 +62,15 @@ fn misfit(q: &Tensor, k: &Tensor) -> ModelError {
 
 fn scale(dim: usize) -> f64 {
     (dim as f64).powf(-0.5)
+}
+
+/// Whether programs and probes run where queries like these are.
+pub(crate) fn takes_programs(q: &Tensor) -> bool {
+    #[cfg(feature = "cuda")]
+    if super::cuda::takes(q) {
+        return true;
+    }
+    q.device().is_cpu()
 }
 
 /// `products` is for f32 tensors: bf16 ones are multiplied as they are, f16 ones in f32.
@@ -79,6 +95,10 @@ pub(crate) fn program(
     products: Precision,
 ) -> Result<(Tensor, Attended), ModelError> {
     let shape = shape(q, k, v)?;
+    #[cfg(feature = "cuda")]
+    if let Some(ran) = super::cuda::program(q, k, v, shape, scale(shape.dim) as f32, program)? {
+        return Ok(ran);
+    }
     let mut attended = on_elements(q, k, v, shape, products, &mut Programmed(program))?;
     let out = std::mem::take(&mut attended.out);
     let out = Tensor::from_vec(out, (shape.heads, shape.rows, shape.dim), &Device::Cpu)?.to_dtype(q.dtype())?;
@@ -93,7 +113,12 @@ pub(crate) fn probe(
     positions: &[usize],
     near: &[usize],
 ) -> Result<Vec<Mass>, ModelError> {
-    on_elements(q, k, v, shape(q, k, v)?, Precision::F32, &mut Probed { positions, near })
+    let shape = shape(q, k, v)?;
+    #[cfg(feature = "cuda")]
+    if let Some(masses) = super::cuda::probe(q, k, v, shape, scale(shape.dim) as f32, positions, near)? {
+        return Ok(masses);
+    }
+    on_elements(q, k, v, shape, Precision::F32, &mut Probed { positions, near })
 }
 
 /// A kernel that is run on whatever the tensors are made of.

@@ -92,7 +92,9 @@ impl Decoder {
         let visual = pieces(sequence, &rows, media)?;
         for piece in &visual {
             let embeddings = media[piece.medium].embeddings().narrow(0, piece.source, piece.len)?;
-            hidden.slice_set(&embeddings.to_dtype(hidden.dtype())?.contiguous()?, 0, piece.row)?;
+            // What was read on another occasion comes from memory.
+            let embeddings = embeddings.to_device(hidden.device())?.to_dtype(hidden.dtype())?;
+            hidden.slice_set(&embeddings.contiguous()?, 0, piece.row)?;
         }
         let rotation = self.rotation(sequence, rows.clone(), hidden.dtype(), hidden.device())?;
         let (last, earlier) = self.layers.split_last().ok_or(ModelError::NoVisualTokens)?;
@@ -178,7 +180,7 @@ fn pieces(sequence: &Sequence, rows: &Range<usize>, media: &[VisualTokens]) -> R
 fn add_deepstack(hidden: &Tensor, index: usize, visual: &[Piece], media: &[VisualTokens]) -> Result<(), ModelError> {
     for piece in visual {
         if let Some(rows) = media[piece.medium].deepstack().get(index) {
-            let rows = rows.narrow(0, piece.source, piece.len)?.to_dtype(hidden.dtype())?;
+            let rows = rows.narrow(0, piece.source, piece.len)?.to_device(hidden.device())?.to_dtype(hidden.dtype())?;
             // In place: `hidden` is the fresh result of an addition, which nothing else holds.
             hidden.slice_set(&(hidden.narrow(0, piece.row, piece.len)? + rows)?, 0, piece.row)?;
         }

@@ -3,6 +3,8 @@
 pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub(crate) mod decoder;
 pub(crate) mod linear;
 pub(crate) mod media;

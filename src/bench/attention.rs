@@ -15,8 +15,9 @@ use serde::Serialize;
 use std::time::Instant;
 
 /// Head shapes by the model that has them, with the text tokens, rows and columns of a frame.
-pub const HEADS: [HeadShape; 3] = [
+pub const HEADS: [HeadShape; 4] = [
     HeadShape { name: "qwen3-vl-2b", heads: 16, kv_heads: 8, dim: 128, frame: (10, 11, 20) },
+    HeadShape { name: "qwen3-vl-8b", heads: 32, kv_heads: 8, dim: 128, frame: (10, 11, 20) },
     HeadShape { name: "qwen2.5-vl-7b", heads: 28, kv_heads: 4, dim: 128, frame: (0, 13, 20) },
     HeadShape { name: "longsight-tiny", heads: 4, kv_heads: 2, dim: 64, frame: (10, 3, 3) },
 ];
@@ -86,7 +87,7 @@ pub struct Timed {
 pub struct Outcome {
     /// What this is
     pub schema: &'static str,
-    /// The processor level that was used
+    /// The processor level that was used, or `cuda`
     pub level: String,
     /// Threads
     pub threads: usize,
@@ -107,6 +108,8 @@ pub struct Bench<'a> {
     pub dense_to: usize,
     /// Timed runs of each
     pub runs: usize,
+    /// On what
+    pub device: Device,
 }
 
 /// Off by more than this from the reference, nothing is timed.
@@ -119,10 +122,18 @@ const TOLERANCE: [(Precision, f32); 2] = [(Precision::F32, 1e-5), (Precision::Bf
 pub fn run(bench: &Bench<'_>, each: &mut dyn FnMut(&Timed)) -> Result<Outcome, anyhow::Error> {
     let mut timed: Vec<Timed> = Vec::new();
     for shape in HEADS.iter().filter(|shape| bench.heads.contains(&shape.name)) {
-        check(shape)?;
+        let on_cpu = bench.device.is_cpu();
+        if on_cpu {
+            check(shape)?
+        } else {
+            check_on(&bench.device, shape)?
+        }
         for &tokens in &bench.tokens {
-            for (precision, dtype) in [("f32", DType::F32), ("bf16", DType::BF16)] {
-                let prompt = Prompt::new(shape, tokens, dtype)?;
+            // A GPU's kernels are for 16-bit floats.
+            for (precision, dtype) in
+                [("f32", DType::F32), ("bf16", DType::BF16)].into_iter().skip(usize::from(!on_cpu))
+            {
+                let prompt = Prompt::new(shape, tokens, dtype, &bench.device)?;
                 let (mut dense, mut grid) = (None, 0.0);
                 for &kind in KINDS.iter().filter(|kind| bench.kinds.contains(kind)) {
                     let whole = matches!(kind, "dense" | "candle");
@@ -156,7 +167,8 @@ pub fn run(bench: &Bench<'_>, each: &mut dyn FnMut(&Timed)) -> Result<Outcome, a
             }
         }
     }
-    let level = format!("{:?}", Level::detected()).to_lowercase();
+    let level =
+        if bench.device.is_cpu() { format!("{:?}", Level::detected()).to_lowercase() } else { "cuda".to_owned() };
     Ok(Outcome { schema: "longsight.bench.attention/2", level, threads: rayon::current_num_threads(), timed })
 }
 
@@ -184,7 +196,7 @@ struct Prompt {
 const QUESTION: usize = 32;
 
 impl Prompt {
-    fn new(shape: &HeadShape, tokens: usize, dtype: DType) -> Result<Self, candle_core::Error> {
+    fn new(shape: &HeadShape, tokens: usize, dtype: DType, device: &Device) -> Result<Self, candle_core::Error> {
         let &HeadShape { heads, kv_heads, dim, frame, .. } = shape;
         let sequence = frames(tokens, frame);
         let layout = Layout::of(&sequence);
@@ -193,13 +205,13 @@ impl Prompt {
             for (row, values) in data.chunks_mut(dim).enumerate() {
                 values[0] = planted(row % tokens);
             }
-            Tensor::from_vec(data, (heads, tokens, dim), &Device::Cpu)?.to_dtype(dtype)
+            Tensor::from_vec(data, (heads, tokens, dim), device)?.to_dtype(dtype)
         };
         let on_line = |token: usize| if line.binary_search(&token).is_ok() { 6.0 * (dim as f32).sqrt() } else { 0.0 };
         Ok(Self {
             queries: tensor(noise(heads * tokens * dim, 1), heads, &|_| 1.0)?,
             keys: tensor(noise(kv_heads * tokens * dim, 2), kv_heads, &on_line)?,
-            values: Tensor::from_vec(noise(kv_heads * tokens * dim, 3), (kv_heads, tokens, dim), &Device::Cpu)?
+            values: Tensor::from_vec(noise(kv_heads * tokens * dim, 3), (kv_heads, tokens, dim), device)?
                 .to_dtype(dtype)?,
             sequence,
         })
@@ -226,8 +238,10 @@ impl Prompt {
             Some(pattern) => Box::new(Sparse::new(Heads::all(pattern.into()), ledger.clone())),
             None => Box::new(Dense),
         };
+        self.queries.device().synchronize()?;
         let begun = Instant::now();
         std::hint::black_box(attention.attend(self.call())?);
+        self.queries.device().synchronize()?;
         let spent = ledger.take();
         Ok(Run { seconds: begun.elapsed().as_secs_f64(), index_s: spent.index_s, density: spent.density() })
     }
@@ -269,10 +283,38 @@ fn noise(len: usize, mut state: u32) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
+/// Tokens of the prompt that is held to the formula.
+const CHECKED: usize = 600;
+
+/// Holds a GPU's dense attention and every pattern to the formula, on a short prompt.
+fn check_on(device: &Device, shape: &HeadShape) -> Result<(), anyhow::Error> {
+    let prompt = Prompt::new(shape, CHECKED, DType::BF16, device)?;
+    let values = |x: &Tensor| x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+    let (q, k, v) = (values(&prompt.queries)?, values(&prompt.keys)?, values(&prompt.values)?);
+    let HeadShape { name, heads, kv_heads, dim, .. } = *shape;
+    let by_head = |data| Strided { data, head: CHECKED * dim, row: dim };
+    let sizes = Shape { heads, kv_heads, rows: CHECKED, keys: CHECKED, dim };
+    let scale = (dim as f32).powf(-0.5);
+    let inputs = Inputs { q: by_head(&q[..]), k: by_head(&k[..]), v: by_head(&v[..]), shape: sizes, scale };
+    let held = |kind: &str, got: &Tensor, want: &[f32]| -> Result<(), anyhow::Error> {
+        let worst = values(got)?.iter().zip(want).map(|(got, want)| (got - want).abs()).fold(0.0, f32::max);
+        anyhow::ensure!(worst <= TOLERANCE[1].1, "{kind} of {name} on the GPU is off by {worst}");
+        Ok(())
+    };
+    held("dense", &prompt.call().dense()?, &reference::attend(inputs, Mask::Causal { first: 0 }))?;
+    for kind in KINDS {
+        let Some(pattern) = pattern(kind, 0.3) else { continue };
+        let parts = Sparse::new(Heads::all(pattern.into()), Ledger::default()).decide(&prompt.call())?;
+        let program = kept::program(sizes, 0, &parts, &Layout::of(&prompt.sequence));
+        held(kind, &prompt.call().program(&program)?.0, &reference::attend_program(inputs, &program))?;
+    }
+    Ok(())
+}
+
 /// Holds dense attention and every pattern to the formula, on a short prompt.
 fn check(shape: &HeadShape) -> Result<(), anyhow::Error> {
-    let tokens = 600;
-    let prompt = Prompt::new(shape, tokens, DType::F32)?;
+    let tokens = CHECKED;
+    let prompt = Prompt::new(shape, tokens, DType::F32, &Device::Cpu)?;
     let data = [&prompt.queries, &prompt.keys, &prompt.values]
         .map(|x| x.to_dtype(DType::BF16)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>());
     let [q, k, v] = data;

@@ -93,8 +93,9 @@ impl PrefillPrompt {
             let want = if rows.end == len { Want::Last } else { Want::Nothing };
             logits = Some(model.forward(&self.sequence, rows, &self.media, &mut *attention, &mut kv, want)?);
         }
-        let seconds = begun.elapsed().as_secs_f64();
+        // Having the scores in hand is having waited for a GPU.
         let scores = logits.map(|logits| logits.last()).transpose()?.map(|scores| scores.to_vec1()).transpose()?;
+        let seconds = begun.elapsed().as_secs_f64();
         Ok((seconds, ledger.take(), kv.bytes(), scores.unwrap_or_default()))
     }
 }

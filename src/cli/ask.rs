@@ -1,5 +1,6 @@
 //! `longsight ask`: questions about a video, answered in words with the spans that the answers rest on.
 
+use super::device::Device;
 use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
 use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
@@ -68,26 +69,30 @@ pub(super) struct ModelArgs {
     /// A checkpoint folder, a hub id in the Hugging Face cache, or the bundled model
     #[arg(long, value_name = "ID|DIR", default_value = model_dir::BUNDLED, env = "LONGSIGHT_MODEL")]
     pub(super) model: String,
-    /// Where to compute
-    #[arg(long, default_value = "cpu", env = "LONGSIGHT_DEVICE")]
+    /// Where to compute: cpu, or an NVIDIA GPU, cuda or cuda:N, in builds that have it
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", env = "LONGSIGHT_DEVICE")]
     pub(super) device: Device,
-    /// The number format of the computation
-    #[arg(long, value_enum, default_value_t, env = "LONGSIGHT_DTYPE")]
-    pub(super) dtype: Dtype,
-}
-
-/// Devices of this build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Device {
-    /// This machine's processor
-    Cpu,
+    /// The number format of the computation; f32 on a CPU and bf16 on a GPU unless said
+    #[arg(long, value_enum, env = "LONGSIGHT_DTYPE")]
+    pub(super) dtype: Option<Dtype>,
 }
 
 impl ModelArgs {
     /// How to load.
-    pub(super) fn load_options(&self) -> LoadOptions {
-        let Device::Cpu = self.device;
-        LoadOptions { compute: self.dtype.into(), ..LoadOptions::default() }
+    ///
+    /// # Errors
+    /// With exit code 2, when the device is not there or does not compute in the number format.
+    pub(super) fn load_options(&self) -> Result<LoadOptions> {
+        let dtype = self.dtype();
+        if self.device != Device::Cpu && matches!(dtype, Dtype::Q8_0) {
+            return Err(Failure::new(Kind::Usage, format!("--device {}: q8_0 is for the CPU", self.device))
+                .hint("leave --dtype out, or say bf16 or f16"));
+        }
+        Ok(LoadOptions { compute: dtype.into(), device: self.device.open()? })
+    }
+
+    fn dtype(&self) -> Dtype {
+        self.dtype.unwrap_or(if self.device == Device::Cpu { Dtype::F32 } else { Dtype::Bf16 })
     }
 
     /// Loads the model.
@@ -96,7 +101,7 @@ impl ModelArgs {
     /// With exit code 5.
     pub(super) fn load(&self) -> Result<Model> {
         let folder = model_dir::resolve(&self.model)?;
-        Model::load(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+        Model::load(&self.model, &folder, &self.load_options()?).map_err(|error| self.refused(error))
     }
 
     /// Reads what can be known without the weights.
@@ -105,7 +110,7 @@ impl ModelArgs {
     /// With exit code 5.
     pub(super) fn outline(&self) -> Result<Outline> {
         let folder = model_dir::resolve(&self.model)?;
-        Outline::open(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+        Outline::open(&self.model, &folder, &self.load_options()?).map_err(|error| self.refused(error))
     }
 
     /// Loads the model for `tune`, which writes the pattern file anew.
@@ -114,13 +119,13 @@ impl ModelArgs {
     /// With exit code 5.
     pub(super) fn load_untuned(&self) -> Result<Model> {
         let folder = model_dir::resolve(&self.model)?;
-        Model::untuned(&self.model, &folder, &self.load_options()).map_err(|error| self.refused(error))
+        Model::untuned(&self.model, &folder, &self.load_options()?).map_err(|error| self.refused(error))
     }
 
     /// The flags as they would be written.
     pub(super) fn flags(&self) -> Vec<String> {
-        let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        let (device, dtype) = (name(self.device.to_possible_value()), name(self.dtype.to_possible_value()));
+        let dtype = self.dtype().to_possible_value().map(|value| value.get_name().to_owned());
+        let device = Some(self.device.to_string());
         [flag("model", Some(&self.model)), flag("device", device), flag("dtype", dtype)].into_iter().flatten().collect()
     }
 

@@ -1,5 +1,6 @@
 //! `longsight doctor`: what will work on this machine.
 
+use super::device::Device;
 use super::{Context, failure::Result, model_dir, output};
 use crate::decode::apart::{self, Trespasses};
 use crate::decode::{Confinement, Library, decoder_of, library};
@@ -59,7 +60,7 @@ struct Cpu {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Gpu {
     usable: bool,
-    reason: &'static str,
+    reason: String,
 }
 
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -121,7 +122,7 @@ fn examine(context: &Context) -> Report {
             threads: std::thread::available_parallelism().map_or(1, Into::into),
             features: cpu_features(),
         },
-        gpu: Gpu { usable: false, reason: "this build runs on the CPU" },
+        gpu: gpu(),
         memory: system.memory,
         disk: Disk { available_bytes: free_space(&here), path: here.display().to_string() },
         model: Model {
@@ -168,6 +169,15 @@ fn trespasses(could: &Trespasses) -> Vec<&'static str> {
         ("exceed its memory", could.exceeds_memory),
     ];
     all.into_iter().filter_map(|(name, could)| could.then_some(name)).collect()
+}
+
+/// Whether `--device cuda` will find a GPU.
+fn gpu() -> Gpu {
+    match Device::Cuda(0).open() {
+        Ok(_) => Gpu { usable: true, reason: "--device cuda".to_owned() },
+        Err(_) if !cfg!(feature = "cuda") => Gpu { usable: false, reason: "this build runs on the CPU".to_owned() },
+        Err(failure) => Gpu { usable: false, reason: failure.message },
+    }
 }
 
 /// What the system says of itself; empty where it says nothing.
@@ -248,7 +258,7 @@ fn print(report: &Report) {
     line("isolation", &held(&report.isolation));
     line("cpu", &format!("{}, {} threads", report.cpu.brand, report.cpu.threads));
     line("features", &report.cpu.features.join(", "));
-    line("gpu", report.gpu.reason);
+    line("gpu", &report.gpu.reason);
     let (free, total) = (report.memory.available_bytes as f64 / GIB, report.memory.total_bytes as f64 / GIB);
     line("memory", &format!("{free:.1} GiB free of {total:.1} GiB"));
     if let Some(bytes) = report.disk.available_bytes {

@@ -10,6 +10,7 @@ mod cache;
 mod completions;
 mod decoder;
 mod describe;
+mod device;
 mod doctor;
 mod dtype;
 mod failure;

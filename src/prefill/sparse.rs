@@ -231,7 +231,7 @@ impl Attention for Sparse {
         let (first, rows) = (call.first as f64, shape.rows as f64);
         let dense = shape.heads as f64 * rows * (first + (rows + 1.0) / 2.0);
         let begun = std::time::Instant::now();
-        let whole = shape.rows < FEW || !call.queries.device().is_cpu() || {
+        let whole = shape.rows < FEW || !call.takes_programs() || {
             let layout = layout_of(&mut self.layout, &call);
             question(layout, &call) <= call.first
         };

@@ -153,7 +153,7 @@ pub fn grow(
     if !shelf.has_grown(&state)? {
         forget(shelf, growth.own.iter())?;
         *growth = Growth::default();
-        return Err(IndexError::Changed { path: video.path().to_path_buf() }.into());
+        return Err(IndexError::Changed { path: feed.path().to_path_buf() }.into());
     }
     Ok(done)
 }

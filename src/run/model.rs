@@ -13,6 +13,8 @@ pub struct Model {
     pub(super) prompter: Prompter,
     pub(super) facts: ModelFacts,
     pub(super) patterns: Option<PatternFile>,
+    /// Whether it computes on the processor
+    pub(super) on_cpu: bool,
 }
 
 /// A checkpoint that is known but not loaded: enough to plan a run.
@@ -94,7 +96,7 @@ impl Model {
         let vlm = family.load(&checkpoint, options)?;
         let prompter = Prompter::open(&checkpoint)?;
         let facts = facts(id, &checkpoint, family, options);
-        Ok(Self { vlm, prompter, facts, patterns: None })
+        Ok(Self { vlm, prompter, facts, patterns: None, on_cpu: options.device.is_cpu() })
     }
 
     /// The network.

@@ -30,7 +30,8 @@ pub(super) fn parts(model: &Model, plan: &Plan) -> Option<[String; 9]> {
         text(&plan.sample),
         text(&plan.compress),
         if draws { plan.generate.seed.to_string() } else { String::new() },
-        format!("{} {chunk} {revision} {}", text(mode), kv.name()),
+        // Tensors of a GPU are in other number formats than a CPU's of the same name.
+        format!("{} {chunk} {revision} {}{}", text(mode), kv.name(), if model.on_cpu { "" } else { " cuda" }),
     ])
 }
 

@@ -22,6 +22,24 @@ fn json(outcome: &Outcome) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
+#[test]
+fn devices_that_are_not_there_are_usage_errors() {
+    let (_folder, path) = clip(2.0);
+    let path = path.to_str().unwrap();
+    let plan = |device: &str, more: &[&str]| longsight(&[&["plan", path, QUESTION, "--device", device], more].concat());
+    for (device, more, says) in [
+        ("cuda", &[][..], if cfg!(feature = "cuda") { "cuda:0" } else { "this build runs on the CPU only" }),
+        ("cuda:7", &[], "cuda:7"),
+        ("cuda", &["--dtype", "q8_0"], "q8_0 is for the CPU"),
+        ("gpu", &[], "expected cpu, cuda or cuda:N"),
+        ("cuda:x", &[], "named by its number"),
+    ] {
+        let run = plan(device, more);
+        assert_eq!(run.code, Some(2), "{device}: {run:?}");
+        assert!(run.stderr.contains(says), "{device}: {}", run.stderr);
+    }
+}
+
 const QUESTION: &str = "What does the sign say?";
 
 #[test]

@@ -1,5 +1,6 @@
 //! `longsight bench attention`.
 
+use super::super::device::Device;
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, output};
 use crate::bench::attention::{self, Bench, HEADS, KINDS, Timed};
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// Leave dense attention out for prompts longer than this
     #[arg(long, default_value_t = 131_072, value_name = "TOKENS")]
     dense_to: usize,
+    /// On what: cpu, or an NVIDIA GPU, cuda or cuda:N, in builds that have it
+    #[arg(long, value_name = "cpu|cuda[:N]", default_value = "cpu", env = "LONGSIGHT_DEVICE")]
+    device: Device,
     /// Timed runs of each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -32,6 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
         kinds: args.attention.iter().map(String::as_str).collect(),
         dense_to: args.dense_to,
         runs: args.runs as usize,
+        device: args.device.open()?,
     };
     let mut show = |timed: &Timed| {
         if !context.json {

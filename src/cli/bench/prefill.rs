@@ -43,7 +43,7 @@ struct Outcome {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let folder = model_dir::resolve(&args.model.model)?;
-    let options = args.model.load_options();
+    let options = args.model.load_options()?;
     let load = || -> std::result::Result<Box<dyn Vlm>, ModelError> {
         let checkpoint = Checkpoint::open(&folder)?;
         family_of(&checkpoint)?.load(&checkpoint, &options)
