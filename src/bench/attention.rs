@@ -124,9 +124,9 @@ pub fn run(bench: &Bench<'_>, each: &mut dyn FnMut(&Timed)) -> Result<Outcome, a
     for shape in HEADS.iter().filter(|shape| bench.heads.contains(&shape.name)) {
         let on_cpu = bench.device.is_cpu();
         if on_cpu {
-            check(shape)?
+            check(shape)?;
         } else {
-            check_on(&bench.device, shape)?
+            check_on(&bench.device, shape)?;
         }
         for &tokens in &bench.tokens {
             // A GPU's kernels are for 16-bit floats.
