@@ -209,7 +209,7 @@ fn answer(
     let index = shelf.as_ref();
     let asked = run::Job { facts, questions: &questions, pipeline, options, index, rates, blind: false };
     if let (true, Some(shelf)) = (brief.fill, index) {
-        run::index(&brief.model, &video, &asked, shelf, desk.cancel(), &mut |_| desk.alive())?;
+        run::index(&brief.model, video, &asked, shelf, desk.cancel(), &mut |_| desk.alive())?;
     }
     let answers = run::ask(&brief.model, video, &asked, desk.cancel(), &mut |event| show(&event, desk))?;
     let line = |(job, answer): (&&Job, _)| {

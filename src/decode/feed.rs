@@ -30,7 +30,7 @@ pub struct Feed {
 
 enum Place {
     /// The video as it was opened, for the first to need it
-    Here(Mutex<Option<Video>>),
+    Here(Box<Mutex<Option<Video>>>),
     Apart {
         program: Arc<Program>,
         home: Home,
@@ -51,7 +51,7 @@ impl Feed {
         let (info, place) = match &limits.apart {
             None => {
                 let video = open::open(path, limits)?;
-                (video.info().clone(), Place::Here(Mutex::new(Some(video))))
+                (video.info().clone(), Place::Here(Box::new(Mutex::new(Some(video)))))
             }
             Some(program) => {
                 source::check(path)?;

@@ -221,7 +221,7 @@ pub(super) fn pass(
             plan.prefill.density = Some(spent.density());
         }
         let seconds = (prefill, generating.elapsed().as_secs_f64());
-        answers.push(said(model, job.facts, question, &plan, seen, told, sequence.len(), seconds));
+        answers.push(said(model, job.facts, question, &plan, seen, &told, sequence.len(), seconds));
     }
     drop(session);
     for (number, said) in answers.iter_mut().enumerate() {
@@ -347,7 +347,7 @@ pub(super) fn said(
     question: &Question,
     plan: &Plan,
     seen: &Seen,
-    told: generate::Answer,
+    told: &generate::Answer,
     prompt_tokens: usize,
     (prefill, generate): (f64, f64),
 ) -> Said {

@@ -93,7 +93,7 @@ fn packed(
         let told = told.ok_or(RunError::Cancelled)?.into_iter().zip(&looks).zip(&sequences);
         let mut told: Vec<Said> = told
             .map(|((told, look), sequence)| {
-                said(model, looker.job.facts, question, &look.plan, &look.seen, told, sequence.len(), seconds)
+                said(model, looker.job.facts, question, &look.plan, &look.seen, &told, sequence.len(), seconds)
             })
             .collect();
         if let Some(probe) = probes.get(number).and_then(Option::as_deref) {

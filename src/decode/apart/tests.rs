@@ -172,7 +172,7 @@ fn one_that_no_longer_moves_is_killed() {
     let half = Script::default().greet(info()).frame(0, 4, 2);
     assert!(matches!(watch(&half, STAYS), Err(DecodeError::Stalled { .. })), "amid the frames");
     let mut cut = half;
-    cut.0.extend(&[b'l', b's']);
+    cut.0.extend(b"ls");
     assert!(matches!(watch(&cut, STAYS), Err(DecodeError::Stalled { .. })), "amid a message");
     let flood = watch(&Script::default(), "while :; do echo nothing new >&2; done");
     assert!(matches!(flood, Err(DecodeError::Stalled { .. })), "talking to stderr is no sign of life: {flood:?}");
