@@ -82,7 +82,7 @@ fn a_question_for_a_time_is_answered_part_by_part_from_the_index() {
     };
     let before = when(&["--no-index"]);
     let report = lines(&index(&store, &[&[video.to_str().unwrap()], &with[..]].concat()));
-    assert_eq!(report[0]["indexed"][0]["readings"], 4, "the whole, and 6, 6 and 8 seconds");
+    assert_eq!(report[0]["indexed"][0]["readings"], 5, "the whole, and 6, 6, 6 and 2 seconds");
     for _ in 0..2 {
         let after = when(&[]);
         assert!(after.iter().all(|answer| answer["index"].is_string()));

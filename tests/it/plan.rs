@@ -5,6 +5,7 @@ use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
 use longsight_world::script::{Script, Wishes};
+use longsight_world::words::Pair;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -12,9 +13,12 @@ use std::path::PathBuf;
 fn clip(seconds: f64) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
-    let script = Script::write(Split::HeldOut, 11, &Wishes { shortest: seconds, longest: seconds });
-    encode(&script, &path, &EncodeOptions { width: 160, height: 120, ..EncodeOptions::default() }).unwrap();
+    encode(&script(seconds), &path, &EncodeOptions { width: 160, height: 120, ..EncodeOptions::default() }).unwrap();
     (folder, path)
+}
+
+fn script(seconds: f64) -> Script {
+    Script::write(Split::HeldOut, 11, &Wishes { shortest: seconds, longest: seconds })
 }
 
 fn json(outcome: &Outcome) -> Value {
@@ -61,7 +65,10 @@ fn a_plan_says_what_a_run_then_does() {
         assert_eq!(plan["schema"], "longsight.plan/1");
         assert_eq!(dry["plan"], plan["plan"]);
         for key in ["frames_seen", "visual_tokens_before", "visual_tokens_after", "from"] {
-            assert_eq!(plan["coverage"][key], answer["coverage"][key], "{key}, {more:?}");
+            let (planned, seen) = (&plan["coverage"][key], &answer["coverage"][key]);
+            // Of a moment that is like the one before, EVS may leave no token; then its frames were not seen.
+            let fewer = key == "frames_seen" && more.contains(&"evs") && seen.as_u64() < planned.as_u64();
+            assert!(fewer || planned == seen, "{key}: {planned} and {seen}, {more:?}");
         }
         let prompts = (plan["prompt_tokens"].as_u64().unwrap(), answer["usage"]["prompt_tokens"].as_u64().unwrap());
         // Times are written in more digits the later they are.
@@ -155,9 +162,11 @@ fn moments_that_have_to_do_with_the_question_are_chosen() {
 fn what_may_lie_between_frames_is_not_denied() {
     let (_folder, path) = clip(30.0);
     let path = path.to_str().unwrap();
-    let ask = |more: &[&str]| {
-        json(&longsight(&[&["ask", path, "When is the plaid octopus visible?", "--json"], more].concat()))
-    };
+    let seen: Vec<Pair> = script(30.0).sightings().iter().map(|one| one.pair).collect();
+    // Something of which the clip has neither the colour nor the shape.
+    let absent = Pair::all().find(|pair| seen.iter().all(|one| one.colour != pair.colour && one.shape != pair.shape));
+    let question = format!("When is the {} visible?", absent.unwrap().name());
+    let ask = |more: &[&str]| json(&longsight(&[&["ask", path, question.as_str(), "--json"], more].concat()));
     // In one look, and part by part as long videos are asked.
     let parts = std::path::Path::new(path).with_file_name("parts.toml");
     std::fs::write(&parts, "[evidence]\npart = 10.0\n").unwrap();
