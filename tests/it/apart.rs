@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Frames of a real video that are compared for each request.
 const FRAMES: usize = 24;
 /// Bytes of a real video that is compared.
-const SMALL: u64 = 1 << 20;
+const SMALL: u64 = 200 << 10;
 
 fn apart() -> Limits {
     Limits { apart: Some(Arc::new(decoder(MEMORY))), ..Limits::default() }
