@@ -48,7 +48,7 @@ pub(super) fn survey(
     }
 }
 
-/// Answers [`survey`] in the decoder's process.
+/// Answers [`super::survey`] in the decoder's process.
 ///
 /// # Errors
 /// When not one frame can be decoded, or nobody listens any more.
