@@ -6,7 +6,7 @@ A stage is a fixed budget of time (see `clock`) with a warm-up, a constant rate
 and a decay to zero at its end; `RUN/last.pt` is written whole and renamed every five minutes and is picked up again by the same
 command. `--init` starts from another stage's state, or from the exported model.safetensors.
 """
-import argparse, json, os, pathlib, queue, random, re, tempfile, threading, time
+import argparse, ctypes, json, os, pathlib, queue, random, re, signal, sys, tempfile, threading, time
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -26,6 +26,8 @@ FRAMES = 20  # a batch of `--batch` clips has at most so many frames a clip; lon
 # The layer before which the lower half is asked, and the one in which two heads, (of queries, of keys), look answers up.
 TELL, LOOK = 3, 4
 HEADS = [(0, 0), (2, 1)]
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # Without bf16 dot products in the processor, bf16 is ten times slower than f32.
@@ -222,6 +224,8 @@ def main():
 
 
 def train(rank, a):
+    if sys.platform == "linux":  # a process whose parent was stopped ends too: it would go on for hours, in gigabytes
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.distributed.init_process_group("gloo", init_method=a.meet, rank=rank, world_size=a.processes)
     torch.set_num_threads(max(1, os.cpu_count() // a.processes))
     a.batch //= a.processes
