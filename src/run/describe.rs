@@ -34,9 +34,9 @@ pub struct Captions {
     pub video: VideoFacts,
     /// What was asked of every stretch
     pub prompt: String,
-    /// In the order of time, without gaps
+    /// In the order of time; a gap is a stretch that gave no frame, of which a warning tells
     pub captions: Vec<Caption>,
-    /// Stretches whose captions are alike, in the order of time, without gaps
+    /// Stretches whose captions are alike, in the order of time
     pub chapters: Vec<Chapter>,
     /// What was looked at
     pub coverage: Coverage,
@@ -106,17 +106,20 @@ pub fn describe(
         .map(|scene| (scene.index, Span { start: scene.start, end: scene.end }))
         .flat_map(|(index, scene)| parts(scene, plan.evidence.part_s).into_iter().map(move |part| (index, part)))
         .collect();
-    let mut told = Vec::with_capacity(stretches.len());
+    let (mut told, mut unseen) = (Vec::with_capacity(stretches.len()), Vec::new());
     for (number, &(scene, stretch)) in stretches.iter().enumerate() {
         sink(Event::Describing { stretch: number, of: stretches.len() });
-        // A glimpse between two frames' times, which a broken file can have, is nobody's scene.
+        // A damaged stretch does not keep the others from being described.
         match looker.pass(&look(&looker, stretch, &plan), job.questions, &[], Keep::Tokens, &mut |_| ()) {
             Ok(said) => told.extend(said.into_iter().next().map(|said| (scene, stretch, said))),
-            Err(RunError::NothingSeen { .. }) if stretches.len() > 1 => {}
+            Err(error @ RunError::NothingSeen { .. }) => unseen.push(error),
             Err(error) => return Err(error),
         }
     }
-    let mut captions = together(&told, job, plan, whole).ok_or(RunError::Cancelled)?;
+    let Some(mut captions) = together(&told, job, plan, whole) else {
+        return Err(unseen.into_iter().next().unwrap_or(RunError::Cancelled));
+    };
+    captions.warnings.extend(unseen.iter().map(|error| format!("not described: {error}")));
     captions.timing_s.scenes += scenes;
     captions.timing_s.total = started.elapsed().as_secs_f64();
     captions.warnings.splice(0..0, found.warnings);

@@ -5,7 +5,6 @@ use super::super::video::Input;
 use super::super::{Context, output, parse_time};
 use super::Args;
 use crate::batch::{self, Inputs, Selection};
-use crate::decode::Limits;
 use crate::index::Store;
 use crate::recipe::Options;
 use crate::run::{self, Cancel, Due, Follower, Growth, Indexed, Job, Model, Pace};
@@ -134,7 +133,7 @@ impl Watch<'_> {
     }
 
     fn grow(&mut self, due: &Due) -> Result<Option<Line>> {
-        let input = Input::open(&due.path, &Limits::default())?;
+        let input = Input::open(&due.path, &self.context.decoder.limits())?;
         let facts = input.facts()?;
         let job = Job {
             facts: &facts,
