@@ -130,11 +130,16 @@ impl Facts {
         }
     }
 
-    /// A sign text that is not in the clip.
+    /// A sign text that is not in the clip; half the time, where the clip has a number, one with a digit of it changed.
     pub(super) fn absent_text(&self, dice: &mut Dice) -> String {
+        let numbers: Vec<&str> =
+            self.signs.iter().map(|sign| sign.text.as_str()).filter(|text| text.parse::<u32>().is_ok()).collect();
         loop {
-            let number = dice.chance(30);
-            let text = if number { dice.between(10, 99).to_string() } else { (*dice.pick(&SIGN_WORDS)).to_owned() };
+            let text = match dice.below(10) {
+                0..5 if !numbers.is_empty() => with_a_digit_changed(numbers[dice.below(numbers.len())], dice),
+                0..8 => (*dice.pick(&SIGN_WORDS)).to_owned(),
+                _ => dice.between(10, 99).to_string(),
+            };
             if self.signs.iter().all(|sign| sign.text != text) {
                 return text;
             }
@@ -150,6 +155,13 @@ impl Facts {
     pub(super) fn colours(&self) -> Vec<Colour> {
         Colour::ALL.into_iter().filter(|colour| self.things.iter().any(|thing| thing.pair.colour == *colour)).collect()
     }
+}
+
+/// The number with one of its digits, chosen evenly, drawn anew; the first is never 0.
+fn with_a_digit_changed(number: &str, dice: &mut Dice) -> String {
+    let at = dice.below(number.len());
+    let digit = dice.between(i64::from(at == 0), 9).to_string();
+    format!("{}{digit}{}", &number[..at], &number[at + 1..])
 }
 
 /// What a counter is called.
