@@ -86,7 +86,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a next step.
     pub fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), hint: String::new() }
+        Self { kind, message: without_backtrace(message.to_string()), hint: String::new() }
     }
 
     /// The same failure with a next step.
@@ -97,5 +97,25 @@ impl Failure {
     }
 }
 
+/// The tensor library writes a backtrace behind its errors' texts where `RUST_BACKTRACE` asks for them; a fact is one line.
+fn without_backtrace(mut text: String) -> String {
+    if let Some(end) = text.find("\n   0: ") {
+        text.truncate(end);
+    }
+    text
+}
+
 /// Results of subcommands.
 pub(super) type Result<T = ()> = std::result::Result<T, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_ends_where_a_backtrace_begins() {
+        let backtrace = "cannot load x.safetensors: no such tensor\n   0: first\n             at here\n   1: second";
+        assert_eq!(Failure::new(Kind::Model, backtrace).message, "cannot load x.safetensors: no such tensor");
+        assert_eq!(Failure::new(Kind::DoesNotFit, "a\nb 0: c").message, "a\nb 0: c");
+    }
+}
