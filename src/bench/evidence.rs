@@ -61,6 +61,8 @@ pub enum Sort {
     Absent,
     /// When something is, with a condition
     Constraint,
+    /// What colour or shape something has, or what it says
+    Claim,
 }
 
 /// A question, its answer, and what it was held against.
@@ -78,7 +80,9 @@ pub struct Asked {
     pub truth: Vec<Span>,
     /// What was said
     pub answer: String,
-    /// Overlap of what was said with the truth
+    /// Whether a claim is right
+    pub right: Option<bool>,
+    /// Overlap of what was said with the truth; of a claim, that of the spans that were shown, and 0 if it is wrong
     pub iou: f64,
     /// The spans that were shown
     pub spans: Vec<Shown>,
@@ -95,7 +99,7 @@ pub struct Shown {
     pub score: f64,
     /// What the closer look came to
     pub check: Check,
-    /// Overlap with the span of the truth that it overlaps most
+    /// Overlap with the span of the truth that it overlaps most; 0 if it stands behind a wrong claim
     pub iou: f64,
 }
 
@@ -136,6 +140,10 @@ pub struct EvidenceReport {
     pub conditions: Vec<(Condition, Share)>,
     /// All of them
     pub constraints: Share,
+    /// Claims that are right
+    pub claims: Share,
+    /// Claims with a verified span that are right, and the span too
+    pub claims_verified: Share,
     /// Spans marked verified that are right, of all questions
     pub verified_right: Share,
     /// Questions about what is there that have a verified span
@@ -160,6 +168,8 @@ struct Ask {
     condition: Option<Condition>,
     text: String,
     truth: Vec<Span>,
+    /// The right answer, where it is no time
+    expected: Option<String>,
 }
 
 struct OfClip {
@@ -239,9 +249,13 @@ fn asks(script: &Script, most: usize) -> Vec<Ask> {
     dice.shuffle(&mut all);
     let of = |kind: Kind, sort: Sort| {
         let asked = all.iter().filter(|one| one.kind == kind && crate::question::asks_when(&one.text));
-        let spans = |one: &questions::Question| one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
-        let ask =
-            move |one: &questions::Question| Ask { sort, condition: None, text: one.text.clone(), truth: spans(one) };
+        let ask = move |one: &questions::Question| Ask {
+            sort,
+            condition: None,
+            text: one.text.clone(),
+            truth: spans(one),
+            expected: None,
+        };
         asked.take(most).map(ask).collect::<Vec<_>>()
     };
     let mut asks = of(Kind::When, Sort::When);
@@ -252,8 +266,23 @@ fn asks(script: &Script, most: usize) -> Vec<Ask> {
         condition: Some(one.condition),
         text: one.question,
         truth: one.truth,
+        expected: None,
+    }));
+    // What a sign says while something else can be seen is true of a part of the sign's time only.
+    let claims = all.iter().filter(|one| crate::question::claims(&one.text) && !one.text.contains(" while "));
+    asks.extend(claims.take(most).map(|one| Ask {
+        sort: Sort::Claim,
+        condition: None,
+        text: one.text.clone(),
+        truth: spans(one),
+        expected: Some(one.answer.clone()),
     }));
     asks
+}
+
+/// When it can be seen what a question asks for.
+fn spans(question: &questions::Question) -> Vec<Span> {
+    question.spans.iter().map(|span| Span::new(span[0], span[1])).collect()
 }
 
 /// The spans that an answer names.
@@ -262,7 +291,16 @@ fn said(answer: &Answer) -> Vec<Span> {
 }
 
 fn hold(seed: u64, ask: Ask, answer: &Answer) -> Asked {
-    let best = |span: &Evidence| ask.truth.iter().map(|&truth| iou(&[span.into()], &[truth])).fold(0.0, f64::max);
+    let right = ask.expected.as_ref().map(|expected| *expected == answer.answer);
+    let best = |span: &Evidence| {
+        let best = ask.truth.iter().map(|&truth| iou(&[span.into()], &[truth])).fold(0.0, f64::max);
+        if right == Some(false) { 0.0 } else { best }
+    };
+    let overlap = match ask.sort {
+        Sort::Claim if right == Some(false) => 0.0,
+        Sort::Claim => iou(&answer.evidence.iter().map(Span::from).collect::<Vec<_>>(), &ask.truth),
+        _ => iou(&said(answer), &ask.truth),
+    };
     let spans = answer.evidence.iter().map(|span| Shown {
         start: span.start,
         end: span.end,
@@ -275,7 +313,8 @@ fn hold(seed: u64, ask: Ask, answer: &Answer) -> Asked {
         sort: ask.sort,
         condition: ask.condition,
         spans: spans.collect(),
-        iou: iou(&said(answer), &ask.truth),
+        right,
+        iou: overlap,
         question: ask.text,
         truth: ask.truth,
         answer: answer.answer.clone(),
@@ -312,6 +351,11 @@ fn report(bench: &EvidenceBench, clips: Vec<OfClip>) -> EvidenceReport {
         single: bench.single.then(|| timed(&single)),
         conditions: conditions.collect(),
         constraints: Share::new(conditioned.iter().filter(right).count(), conditioned.len()),
+        claims: Share::new(of(Sort::Claim).filter(|one| one.right == Some(true)).count(), of(Sort::Claim).count()),
+        claims_verified: Share::new(
+            of(Sort::Claim).filter(has_verified).filter(|one| one.iou >= RIGHT_IOU).count(),
+            of(Sort::Claim).filter(has_verified).count(),
+        ),
         verified_right: Share::new(verified.iter().filter(|span| span.iou >= RIGHT_IOU).count(), verified.len()),
         verified_found: Share::new(of(Sort::When).filter(has_verified).count(), when.len()),
         verified_absent: Share::new(of(Sort::Absent).filter(has_verified).count(), of(Sort::Absent).count()),

@@ -53,6 +53,9 @@ static SAYS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?P<sign>.*\bsign) (?P<says>[A-Z0-9][A-Z0-9 :'-]*)$"));
 
+/// Whether a thing is there, as it is asked of short stretches.
+pub(super) const SEEN_QUESTION: &str = "Can {} be seen in the video?";
+
 /// Whether a question asks for a time.
 #[must_use]
 pub fn asks_when(question: &str) -> bool {
@@ -98,7 +101,7 @@ pub fn when(query: &str) -> String {
 #[must_use]
 pub fn existence(question: &str) -> Option<String> {
     if let Some(thing) = thing(question) {
-        return Some(format!("Can {} be seen in the video?", indefinite(thing)));
+        return Some(SEEN_QUESTION.replace("{}", &indefinite(thing)));
     }
     let found = DOES.captures(question)?;
     Some(format!("{} in the video?", capital(found["rest"].trim_end_matches(" in the video"))))
@@ -134,7 +137,7 @@ fn definite(thing: &str) -> String {
 }
 
 /// "a red star" of "the red star"; "the sign EXIT" is a sign that says EXIT. Plurals keep their article.
-fn indefinite(thing: &str) -> String {
+pub(super) fn indefinite(thing: &str) -> String {
     let said = SIGN.replace(thing, "$sign that says $says");
     let Some(rest) = said.strip_prefix("the ").or_else(|| said.strip_prefix("The ")) else { return said.into_owned() };
     let head = rest.split(" that ").next().unwrap_or(rest);

@@ -10,13 +10,17 @@
 //! "What appears after the red star?"                -> itself: it asks what comes next
 //! ```
 
+mod claim;
 mod clock;
+mod derived;
 mod event;
 mod forms;
 mod ordinal;
 mod text;
 
+pub use claim::{claim, claims};
 pub use clock::Clock;
+pub use derived::{Derived, derived};
 pub use event::{Edge, Event, Relation};
 pub use forms::{asks_when, existence, noun_when, says_no, says_yes, thing, when};
 pub use ordinal::Ordinal;

@@ -128,7 +128,9 @@ pub(super) struct Said {
     pub(super) probability: f64,
     /// The spans that may be what was asked for
     pub(super) candidates: Vec<Candidate>,
-    /// How likely what was asked for is seen in each stretch of the look, where that was asked too
+    /// What each short stretch of the look was asked, for yes or no
+    pub(super) probe: Option<String>,
+    /// How likely the answer is yes in each stretch
     pub(super) curve: Vec<presence::Slice>,
     /// What the parts said that do not show it, if this is an answer of several and some do not
     pub(super) denial: Option<String>,
@@ -177,16 +179,18 @@ impl Look {
     }
 }
 
-/// Asks every question about a look, in their order. Where there is a probe beside a question, a question for yes or no, that is asked of
-/// one short stretch after the other too.
+/// The question for yes or no that an answered question leads to, if any.
+pub(super) type Probe<'p> = &'p dyn Fn(&Question, &Answer) -> Option<String>;
+
+/// Asks every question about a look, in their order, and what `probe` makes of it of one short stretch after the other.
 ///
 /// # Errors
 /// When the model fails.
 pub(super) fn pass(
     model: &Model,
-    mut look: Look,
+    look: &mut Look,
     job: &Job<'_>,
-    probes: &[Option<String>],
+    probe: Probe<'_>,
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<Vec<Said>, RunError> {
@@ -224,9 +228,9 @@ pub(super) fn pass(
         answers.push(said(model, job.facts, question, &plan, seen, &told, sequence.len(), seconds));
     }
     drop(session);
-    for (number, said) in answers.iter_mut().enumerate() {
-        if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
-            presence::follow(model, &[&look], probe, &mut [said], cancel)?;
+    for (question, said) in job.questions.iter().zip(&mut answers) {
+        if let Some(probe) = probe(question, &said.answer) {
+            presence::follow(model, &[look], &probe, &mut [said], cancel)?;
         }
     }
     Ok(answers)
@@ -376,7 +380,7 @@ pub(super) fn said(
         warnings,
     };
     let candidates = candidates(&answer, probability, &[]);
-    Said { answer, probability, candidates, curve: Vec::new(), denial: None }
+    Said { answer, probability, candidates, probe: None, curve: Vec::new(), denial: None }
 }
 
 /// The prompt of a question about what was seen.
@@ -394,7 +398,7 @@ pub(super) fn wording(question: &Question) -> String {
 }
 
 /// The choice that an answer names: by its letter (`B`, `B.`, `(B) blue`), or by its whole text.
-fn choice(answer: &str, choices: &[String]) -> Option<String> {
+pub(super) fn choice(answer: &str, choices: &[String]) -> Option<String> {
     let label =
         |choice: &str| choice.split(['.', ')', ':', ' ']).next().unwrap_or_default().trim_start_matches('(').to_owned();
     let first = answer.trim_start_matches('(').split(['.', ')', ':', ' ', ',', '\n']).next().unwrap_or_default();

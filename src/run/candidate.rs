@@ -2,8 +2,8 @@
 
 use super::Answer;
 use super::presence::Slice;
-use crate::evidence::{Check, Clues, Evidence, Source, iou};
-use crate::question::says_yes;
+use crate::evidence::{self, Check, Clues, Evidence, Source, iou};
+use crate::question::says_no;
 use longsight_models::Span;
 
 /// Presence from which a stretch shows what was asked for.
@@ -45,8 +45,9 @@ pub(super) fn candidates(answer: &Answer, probability: f64, curve: &[Slice]) -> 
         let presence = (!curve.is_empty()).then(|| mean_presence(curve, span.into()));
         Candidate { evidence: span.clone(), clues: Clues { named: 1.0, probability, presence, ..Clues::default() } }
     });
-    // A yes names no time: it stands behind every stretch.
-    let least = if says_yes(&answer.answer) { 1.0 } else { 0.0 };
+    // An answer that names no time stands behind every stretch, unless it denies them.
+    let denies = evidence::denies(&answer.answer) || says_no(&answer.answer);
+    let least = if answer.evidence.is_empty() && !denies { 1.0 } else { 0.0 };
     let run = |(run, presence): &(Evidence, f64)| {
         let named = answer.evidence.iter().map(|span| iou(span.into(), run.into())).fold(least, f64::max);
         let clues = Clues { named, probability, presence: Some(*presence), ..Clues::default() };

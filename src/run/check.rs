@@ -4,7 +4,7 @@ use super::ask::Said;
 use super::candidate::{Candidate, mean_presence, runs};
 use super::looker::{Keep, Looker};
 use super::presence::Slice;
-use super::{Event, EvidencePlan, Question, RunError, Sink};
+use super::{Answer, Event, EvidencePlan, Question, RunError, Sink};
 use crate::evidence::{self, Check, Evidence};
 use crate::recipe;
 use longsight_models::Span;
@@ -15,12 +15,10 @@ const MOST_FRAMES: usize = 128;
 /// Spans longer than this many margins are looked at around their borders alone.
 const LONG_MARGINS: f64 = 5.0;
 
-/// Looks at the candidates of `said`, the answer to `question`, again, inside `range`, and gives each its verdict. `probe`
-/// asks for yes or no whether what is asked for is there.
+/// Looks at the candidates of `said`, the answer to `question`, again, inside `range`, and gives each its verdict.
 pub(super) fn check(
     looker: &Looker<'_>,
     question: &Question,
-    probe: Option<&str>,
     said: &mut Said,
     range: Span,
     sink: &mut Sink<'_>,
@@ -32,9 +30,10 @@ pub(super) fn check(
     let mut order: Vec<usize> = (0..said.candidates.len()).collect();
     order.sort_by(|&a, &b| said.candidates[b].evidence.score.total_cmp(&said.candidates[a].evidence.score));
     let mut tokens = 0;
+    let (probe, answer) = (said.probe.clone(), said.answer.answer.clone());
     for (look, &place) in order.iter().take(of).enumerate() {
         sink(Event::Checking { span: look, of });
-        let closer = Closer { looker, question, probe, plan: &plan, range };
+        let closer = Closer { looker, question, answer: &answer, probe: probe.as_deref(), plan: &plan, range };
         tokens += closer.look(&mut said.candidates[place])?;
     }
     said.answer.usage.check_tokens += tokens;
@@ -52,6 +51,7 @@ fn cost(said: &Said) -> usize {
 struct Closer<'a> {
     looker: &'a Looker<'a>,
     question: &'a Question,
+    answer: &'a str,
     probe: Option<&'a str>,
     plan: &'a EvidencePlan,
     range: Span,
@@ -72,7 +72,7 @@ impl Closer<'_> {
         } else {
             let again = self.around(span.start, span.end)?;
             tokens += cost(&again);
-            Self::whole(candidate, &again);
+            self.whole(candidate, &again);
         }
         let (check, score) = evidence::judge(&candidate.clues);
         tracing::info!(
@@ -101,14 +101,14 @@ impl Closer<'_> {
         options.decode.max_frames = Some(MOST_FRAMES);
         // Closer means with nothing left out, whatever the first look did without, as far as it fits.
         (options.sample, options.compress) = (recipe::Sample::default(), recipe::Compress::default());
-        let probes = [self.probe.map(str::to_owned)];
         let question = std::slice::from_ref(self.question);
-        let said = self.looker.pass(&options, question, &probes, Keep::Tokens, &mut |_| ())?;
+        let probe = |_: &Question, _: &Answer| self.probe.map(str::to_owned);
+        let said = self.looker.pass(&options, question, &probe, Keep::Tokens, &mut |_| ())?;
         said.into_iter().next().ok_or(RunError::Cancelled)
     }
 
     /// The span is where it is in the closer look.
-    fn whole(candidate: &mut Candidate, again: &Said) {
+    fn whole(&self, candidate: &mut Candidate, again: &Said) {
         let span = Span::from(&candidate.evidence);
         let seen: Vec<Evidence> = match again.curve.as_slice() {
             [] => again.answer.evidence.clone(),
@@ -122,6 +122,10 @@ impl Closer<'_> {
         clues.closer_presence = (!again.curve.is_empty()).then(|| mean_presence(&again.curve, place));
         let named = |other: &Evidence| evidence::iou(place, other.into());
         clues.closer_named = again.answer.evidence.iter().map(named).fold(0.0, f64::max);
+        if evidence::spans_in(self.answer).is_empty() && again.answer.answer != self.answer {
+            // What is said of the video is not what is said of its evidence.
+            clues.named = 0.0;
+        }
         // Without a curve the closer answer is no better placed than the first.
         if let (Some(same), false) = (same, again.curve.is_empty()) {
             candidate.evidence = same;

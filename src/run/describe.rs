@@ -110,7 +110,7 @@ pub fn describe(
     for (number, &(scene, stretch)) in stretches.iter().enumerate() {
         sink(Event::Describing { stretch: number, of: stretches.len() });
         // A damaged stretch does not keep the others from being described.
-        match looker.pass(&look(&looker, stretch, &plan), job.questions, &[], Keep::Tokens, &mut |_| ()) {
+        match looker.pass(&look(&looker, stretch, &plan), job.questions, &|_, _| None, Keep::Tokens, &mut |_| ()) {
             Ok(said) => told.extend(said.into_iter().next().map(|said| (scene, stretch, said))),
             Err(error @ RunError::NothingSeen { .. }) => unseen.push(error),
             Err(error) => return Err(error),

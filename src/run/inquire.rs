@@ -4,17 +4,21 @@
 //! question -> content + constraints -> stretch of the video -> one look, or one for each part
 //!          -> spans -> a closer look at each -> the one that was meant -> answer
 //! ```
+//!
+//! The spans of an answer that names a time are those it names; of one that says what something is, where it can be seen
+//! ([`claim`](question::claim)). What times answer ([`Derived`]) is worked out of theirs.
 
-use super::ask::Said;
+use super::ask::{Probe, Said, pass};
 use super::candidate::distinct;
 use super::check::check;
 use super::looker::{Keep, Looker};
-use super::search::{parts, sweep};
-use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink};
+use super::reflect::reflect;
+use super::search::{add, parts, sweep};
+use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink, Timing};
 use crate::decode::Feed;
 use crate::evidence::{self, Check, Evidence, Status};
 use crate::index::Shelf;
-use crate::question::{self, Constraint, Ordinal, Reading};
+use crate::question::{self, Constraint, Derived, Ordinal, Reading};
 use crate::recipe::SearchMode;
 use longsight_models::Span;
 
@@ -40,14 +44,14 @@ pub(super) fn inquire(looker: &Looker<'_>, readings: &[Reading], sink: &mut Sink
     let plan = looker.plan(looker.job.options)?;
     let range = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
     // What can be asked of the whole range is asked together: plain questions, and when the events of others are.
-    let mut together: Vec<Question> = Vec::new();
+    let mut together: Vec<Asked> = Vec::new();
     for (question, reading) in questions.iter().zip(readings) {
         match events(reading) {
-            Some(events) => together.extend(events.map(Question::from)),
-            None => together.push(Question { text: reading.content.clone(), ..question.clone() }),
+            Some(events) => together.extend(events.map(|event| Asked { question: event.into(), derived: None })),
+            None => together.push(Asked::of(question, reading)),
         }
     }
-    let mut told = round(looker, &together, range, sink)?.into_iter();
+    let mut told = worked_out(looker, &together, range, sink)?.into_iter();
     let mut answers = Vec::with_capacity(questions.len());
     for (question, reading) in questions.iter().zip(readings) {
         let said = match events(reading) {
@@ -80,6 +84,75 @@ fn when_of(constraint: &Constraint) -> Option<&str> {
     }
 }
 
+/// A question for one stretch, without its conditions.
+struct Asked {
+    question: Question,
+    /// What it can be worked out of
+    derived: Option<Derived>,
+}
+
+impl Asked {
+    fn of(question: &Question, reading: &Reading) -> Self {
+        let ordinal = reading.constraints.iter().any(|constraint| matches!(constraint, Constraint::Ordinal(_)));
+        let derived = (question.choices.is_empty() && !ordinal).then(|| question::derived(&reading.content)).flatten();
+        Self { question: Question { text: reading.content.clone(), ..question.clone() }, derived }
+    }
+}
+
+/// Asks about one stretch; beside what can be worked out of times, for the times.
+fn worked_out(looker: &Looker<'_>, asked: &[Asked], stretch: Span, sink: &mut Sink<'_>) -> Result<Vec<Said>, RunError> {
+    // Times that are not looked at again are no better than the model's own answer.
+    let check = looker.plan(&looker.within(stretch))?.evidence.check;
+    let derived = |asked: &Asked| asked.derived.clone().filter(|_| check);
+    let mut questions = Vec::new();
+    for one in asked {
+        questions.push(one.question.clone());
+        let times = derived(one);
+        questions.extend(times.iter().flat_map(Derived::questions).map(|when| Question::from(when.as_str())));
+    }
+    let mut told = round(looker, &questions, stretch, sink)?.into_iter();
+    let mut all = Vec::with_capacity(asked.len());
+    for one in asked {
+        let Some(mut said) = told.next() else { continue };
+        if let Some(derived) = derived(one) {
+            let times: Vec<Said> = told.by_ref().take(derived.questions().len()).collect();
+            work_out(&mut said, &derived, times);
+        }
+        all.push(said);
+    }
+    Ok(all)
+}
+
+/// The answer by the times of what it is about, where these hold; otherwise it stays what the model said.
+fn work_out(said: &mut Said, derived: &Derived, times: Vec<Said>) {
+    let answer = &mut said.answer;
+    let mut spans: Vec<Vec<Evidence>> = Vec::with_capacity(times.len());
+    for time in times {
+        answer.usage.check_tokens += time.answer.usage.prompt_tokens + time.answer.usage.check_tokens;
+        let whole = time.answer.timing_s;
+        let own = Timing {
+            decode: 0.0,
+            scenes: 0.0,
+            vision: 0.0,
+            compress: 0.0,
+            total: whole.prefill + whole.generate + whole.check,
+            ..whole
+        };
+        add(&mut answer.timing_s, &own);
+        let mut evidence = time.answer.evidence;
+        evidence.retain(best(&evidence));
+        evidence.retain(|span| span.check != Check::Contradicted);
+        spans.push(evidence);
+    }
+    let of = |evidence: &Vec<Evidence>| evidence.iter().map(Span::from).collect();
+    let Some(text) = derived.answer(&spans.iter().map(of).collect::<Vec<Vec<Span>>>()) else { return };
+    answer.answer = text;
+    answer.status = Status::Supported;
+    answer.evidence = spans.into_iter().flatten().collect();
+    answer.evidence.sort_by(|a, b| a.start.total_cmp(&b.start));
+    answer.plan.question = Some(QuestionPlan { asked: derived.questions().join(" "), constraints: Vec::new() });
+}
+
 /// Asks about one stretch, in one look or part by part, and checks what is said.
 pub(super) fn round(
     looker: &Looker<'_>,
@@ -94,17 +167,26 @@ pub(super) fn round(
         && parts(stretch, plan.evidence.part_s).len() > 1;
     let by_parts = |question: &Question| long && question.choices.is_empty() && question::asks_when(&question.text);
     let (searched, plain): (Vec<Question>, Vec<Question>) = questions.iter().cloned().partition(by_parts);
-    let probes = |questions: &[Question]| -> Vec<Option<String>> {
-        questions.iter().map(|question| probe(question).filter(|_| plan.evidence.check)).collect()
-    };
+    let probe: Probe<'_> = if plan.evidence.check { &probe } else { &|_, _| None };
     let mut searched = match searched.as_slice() {
         [] => Vec::new(),
-        some => sweep(looker, some, &probes(some), stretch, &plan, sink)?,
+        some => sweep(looker, some, probe, stretch, &plan, sink)?,
     }
     .into_iter();
+    let mut look = None;
     let mut plain = match plain.as_slice() {
         [] => Vec::new(),
-        some => looker.pass(&options, some, &probes(some), Keep::Nothing, sink)?,
+        some => {
+            let look = look.insert(looker.see(&options, some, Keep::Nothing, sink)?);
+            pass(
+                looker.model,
+                look,
+                &Job { questions: some, options: &options, ..looker.job },
+                probe,
+                looker.cancel,
+                sink,
+            )?
+        }
     }
     .into_iter();
     let mut all = Vec::with_capacity(questions.len());
@@ -115,7 +197,11 @@ pub(super) fn round(
             if question::says_no(&said.answer.answer) {
                 said.candidates.clear();
             }
-            check(looker, question, probe(question).as_deref(), &mut said, stretch, sink)?;
+            check(looker, question, &mut said, stretch, sink)?;
+            let sure = said.candidates.iter().any(|one| one.evidence.verified);
+            if let (Some(look), true) = (&look, long && !sure && question::claims(&question.text)) {
+                reflect(looker, look, question, probe, &mut said, stretch, sink)?;
+            }
         }
         settle(&mut said);
         all.push(said);
@@ -123,9 +209,17 @@ pub(super) fn round(
     Ok(all)
 }
 
-/// The question for yes or no that is asked of short stretches: of what has a time or is there or not.
-fn probe(question: &Question) -> Option<String> {
-    if question.choices.is_empty() { question::existence(&question.text) } else { None }
+/// The question for yes or no that is asked of short stretches: whether what has a time, or what the answer says, is there.
+fn probe(question: &Question, answer: &Answer) -> Option<String> {
+    if evidence::denies(&answer.answer) && question::claims(&question.text) {
+        return None;
+    }
+    let answer = match &answer.choice {
+        Some(choice) => choice.split_once(['.', ')', ':']).map_or(choice.as_str(), |(_, text)| text),
+        None if !question.choices.is_empty() => return None,
+        None => return question::existence(&question.text).or_else(|| question::claim(&question.text, &answer.answer)),
+    };
+    question::claim(&question.text, answer)
 }
 
 /// The candidates become the evidence. What the answer denies is shown only where it was verified, and what some parts
@@ -145,8 +239,13 @@ fn settle(said: &mut Said) {
     } else {
         answer.evidence = all.collect();
     }
-    if question::says_yes(&answer.answer) && !answer.evidence.is_empty() {
-        answer.status = Status::Supported;
+    let timeless = evidence::spans_in(&answer.answer).is_empty() && !evidence::denies(&answer.answer);
+    match (said.probe.as_deref(), answer.evidence.is_empty()) {
+        (Some(_), false) if timeless && !question::says_no(&answer.answer) => answer.status = Status::Supported,
+        (Some(claim), true) if question::claims(&answer.question) => {
+            answer.warnings.push(format!("no short stretch of what was seen says yes to \"{claim}\""));
+        }
+        _ => {}
     }
 }
 
@@ -186,13 +285,14 @@ fn narrowed(
         Some(stretch) => (reading.content.clone(), stretch),
         None => (question.text.clone(), range),
     };
-    let asked = Question { text: text.clone(), ..question.clone() };
-    let said = round(looker, &[asked], range, sink)?.pop();
+    let content = Reading { content: text.clone(), constraints: reading.constraints.clone() };
+    let said = worked_out(looker, &[Asked::of(question, &content)], range, sink)?.pop();
     let mut said = said.ok_or(RunError::Cancelled)?;
     if stretch.is_none() {
         said.answer.warnings.push(format!("asked of the whole video: {}", steps.join("; ")));
     }
-    said.answer.plan.question = Some(QuestionPlan { asked: text, constraints: steps });
+    let asked = said.answer.plan.question.take().map_or(text, |question| question.asked);
+    said.answer.plan.question = Some(QuestionPlan { asked, constraints: steps });
     Ok(said)
 }
 
@@ -229,19 +329,19 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
 /// Score from which a span that was not verified is shown beside verified ones: it is right more often than not.
 const LIKELY: f64 = 0.5;
 
+/// Which of some spans are shown: those that hold or probably do, or if none does, those that may.
+fn best(evidence: &[Evidence]) -> fn(&Evidence) -> bool {
+    match () {
+        () if evidence.iter().any(|span| span.verified) => |span| span.verified || span.score >= LIKELY,
+        () if evidence.iter().any(|span| span.check != Check::Contradicted) => |span| span.check != Check::Contradicted,
+        () => |_| true,
+    }
+}
+
 /// Says the spans of an answer that is nothing but times: those that hold or probably do, or if none does, those that may.
 /// What a closer look did not find again is evidence no more where there is better.
 fn times(answer: &mut Answer, ordinal: Option<Ordinal>) {
-    let best = match () {
-        () if answer.evidence.iter().any(|span| span.verified) => {
-            |span: &Evidence| span.verified || span.score >= LIKELY
-        }
-        () if answer.evidence.iter().any(|span| span.check != Check::Contradicted) => {
-            |span: &Evidence| span.check != Check::Contradicted
-        }
-        () => |_: &Evidence| true,
-    };
-    answer.evidence.retain(best);
+    answer.evidence.retain(best(&answer.evidence));
     let in_words = |evidence: &[Evidence]| {
         let spans: Vec<Span> = evidence.iter().map(Span::from).collect();
         evidence::in_words(&spans)

@@ -1,6 +1,6 @@
 //! One video, looked at as often as it takes.
 
-use super::ask::{Look, Said, look, pass};
+use super::ask::{Look, Probe, Said, look, pass};
 use super::reading;
 use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
 use crate::decode::{DecodeError, Feed, VideoInfo};
@@ -90,18 +90,19 @@ impl<'a> Looker<'a> {
         Ok(look)
     }
 
-    /// Reads what `options` name and asks every question about it, and every probe of one short stretch after the other.
+    /// Reads what `options` name and asks every question about it, and what `probe` makes of the answers of one short stretch after
+    /// the other.
     pub(super) fn pass(
         &self,
         options: &Options,
         questions: &[Question],
-        probes: &[Option<String>],
+        probe: Probe<'_>,
         keep: Keep,
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Said>, RunError> {
-        let look = self.see(options, questions, keep, sink)?;
+        let mut look = self.see(options, questions, keep, sink)?;
         let job = Job { questions, options, ..self.job };
-        pass(self.model, look, &job, probes, self.cancel, sink)
+        pass(self.model, &mut look, &job, probe, self.cancel, sink)
     }
 }
 

@@ -29,6 +29,7 @@ mod moments;
 mod plan;
 mod presence;
 mod reading;
+mod reflect;
 mod scrutiny;
 mod search;
 mod tune;

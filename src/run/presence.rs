@@ -30,7 +30,7 @@ pub(super) struct Slice {
 }
 
 /// Tokens of the prompts that are run together.
-const PACKED: usize = 2048;
+pub(super) const PACKED: usize = 2048;
 
 /// Keys and values that the prompts about the slices of one look may take in the index; where they would take more, they are run anew
 /// for every question.
@@ -51,6 +51,7 @@ pub(super) fn follow(
     let seconds = started.elapsed().as_secs_f64() / said.len().max(1) as f64;
     for (said, (curve, cost)) in said.iter_mut().zip(curves) {
         said.curve = curve;
+        said.probe = Some(probe.to_owned());
         said.answer.usage.check_tokens += cost;
         said.candidates = candidates(&said.answer, said.probability, &said.curve);
         said.answer.timing_s.check += seconds;

@@ -2,10 +2,11 @@
 //! question is asked of each part, at the frames that one look at the whole would have had, and the spans that the parts
 //! name become one list. Each is then looked at closer, which is TimeSearch's reflection.
 
-use super::ask::{Look, Said, pass, said, sampling, sequence};
+use super::ask::{Look, Probe, Said, pass, said, sampling, sequence};
 use super::candidate::Candidate;
 use super::looker::{Keep, Looker};
-use super::{Answer, Event, Job, Plan, Question, RunError, Sink, Timing, Usage, presence};
+use super::presence::{self, PACKED};
+use super::{Answer, Event, Job, Plan, Question, RunError, Sink, Timing, Usage};
 use crate::evidence::{self, Coverage, Status};
 use crate::generate::Packed;
 use crate::index::Prompt;
@@ -13,9 +14,6 @@ use crate::recipe::{Options, PrefillMode};
 use longsight_models::{Sequence, Span};
 use std::collections::BTreeMap;
 use std::time::Instant;
-
-/// Tokens of what is seen of parts that are asked about together.
-const PACKED: usize = 2048;
 
 /// A rest that is shorter than this share of a part belongs to the part before it.
 const REST: f64 = 0.25;
@@ -33,7 +31,7 @@ pub(super) fn parts(stretch: Span, length: f64) -> Vec<Span> {
 pub(super) fn sweep(
     looker: &Looker<'_>,
     questions: &[Question],
-    probes: &[Option<String>],
+    probe: Probe<'_>,
     stretch: Span,
     plan: &Plan,
     sink: &mut Sink<'_>,
@@ -41,31 +39,31 @@ pub(super) fn sweep(
     let mut found: Vec<Vec<Said>> = vec![Vec::new(); questions.len()];
     let mut waiting: Vec<Look> = Vec::new();
     for (_, options) in looks(looker, stretch, plan) {
-        let look = looker.see(&options, questions, Keep::Nothing, sink)?;
+        let mut look = looker.see(&options, questions, Keep::Nothing, sink)?;
         if look.plan.prefill.mode == PrefillMode::Sparse {
-            packed(looker, std::mem::take(&mut waiting), questions, probes, &mut found, sink)?;
+            packed(looker, std::mem::take(&mut waiting), questions, probe, &mut found, sink)?;
             // Its heads choose what they see by themselves, one prompt at a time.
             let job = Job { questions, options: &options, ..looker.job };
-            let told = pass(looker.model, look, &job, probes, looker.cancel, sink)?;
+            let told = pass(looker.model, &mut look, &job, probe, looker.cancel, sink)?;
             found.iter_mut().zip(told).for_each(|(found, said)| found.push(said));
             continue;
         }
         waiting.push(look);
         let tokens: usize = waiting.iter().map(|look| look.seen.tokens[0].len()).sum();
         if tokens >= PACKED {
-            packed(looker, std::mem::take(&mut waiting), questions, probes, &mut found, sink)?;
+            packed(looker, std::mem::take(&mut waiting), questions, probe, &mut found, sink)?;
         }
     }
-    packed(looker, waiting, questions, probes, &mut found, sink)?;
+    packed(looker, waiting, questions, probe, &mut found, sink)?;
     Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect())
 }
 
-/// Asks the questions, and the probes beside them, of some looks at once.
+/// Asks the questions, and what `probe` makes of the answers, of some looks at once.
 fn packed(
     looker: &Looker<'_>,
     mut looks: Vec<Look>,
     questions: &[Question],
-    probes: &[Option<String>],
+    probe: Probe<'_>,
     found: &mut [Vec<Said>],
     sink: &mut Sink<'_>,
 ) -> Result<(), RunError> {
@@ -96,9 +94,16 @@ fn packed(
                 said(model, looker.job.facts, question, &look.plan, &look.seen, &told, sequence.len(), seconds)
             })
             .collect();
-        if let Some(probe) = probes.get(number).and_then(Option::as_deref) {
-            let looks: Vec<&Look> = looks.iter().collect();
-            presence::follow(model, &looks, probe, &mut told.iter_mut().collect::<Vec<_>>(), looker.cancel)?;
+        let mut probed: BTreeMap<String, (Vec<&Look>, Vec<&mut Said>)> = BTreeMap::new();
+        for (look, said) in looks.iter().zip(&mut told) {
+            if let Some(probe) = probe(question, &said.answer) {
+                let (looks, told) = probed.entry(probe).or_default();
+                looks.push(look);
+                told.push(said);
+            }
+        }
+        for (probe, (looks, mut told)) in probed {
+            presence::follow(model, &looks, &probe, &mut told, looker.cancel)?;
         }
         for said in told {
             tracing::info!(

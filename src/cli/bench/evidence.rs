@@ -76,6 +76,8 @@ fn print(report: &EvidenceReport) -> Result {
     output::text(&format!("verified spans that are right: {}", share(&report.verified_right)));
     output::text(&format!("what is there, with a verified span: {}", share(&report.verified_found)));
     output::text(&format!("what is not there, with a verified span: {}", share(&report.verified_absent)));
+    output::text(&format!("what something is or says, right: {}", share(&report.claims)));
+    output::text(&format!("  with a verified span, right and in its place: {}", share(&report.claims_verified)));
     output::text(&format!("questions with a condition, right: {}", share(&report.constraints)));
     for (condition, right) in &report.conditions {
         let name = serde_json::to_value(condition).map_err(|error| Failure::new(Kind::Internal, error))?;

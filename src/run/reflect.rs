@@ -1,0 +1,127 @@
+//! What else could it be? A long video's answer that no stretch of it supports is asked for once more, of one part after the other, as a
+//! small model hears a few seconds among hours badly; what the parts say is held against the whole look, surest first, and the first
+//! that a closer look confirms is the answer (TimeSearch's reflection; the parts are TDC-Video's).
+
+use super::ask::{Look, Probe, Said, choice, sampling, wording};
+use super::check::check;
+use super::looker::Looker;
+use super::presence::{self, PACKED};
+use super::{Question, RunError, Sink};
+use crate::evidence::{self, Status};
+use crate::generate::{PREFILL_ROWS, Packed};
+use crate::prompt::Message;
+use crate::question::says_no;
+use longsight_models::{Sequence, Span, VisualTokens};
+use std::ops::Range;
+use std::time::Instant;
+
+/// Other answers that are held against the look.
+const MOST: usize = 3;
+
+/// Puts in the place of `said`, the answer to `question` about `look`, what a part of it says instead, if that can be confirmed.
+/// `claim` makes of an answer the question for yes or no that short stretches are asked.
+pub(super) fn reflect(
+    looker: &Looker<'_>,
+    look: &Look,
+    question: &Question,
+    claim: Probe<'_>,
+    said: &mut Said,
+    range: Span,
+    sink: &mut Sink<'_>,
+) -> Result<(), RunError> {
+    let started = Instant::now();
+    let (others, mut cost) = others(looker, look, question, &said.answer.answer)?;
+    for (text, probability) in others.into_iter().take(MOST) {
+        let mut other = said.clone();
+        other.answer.choice = choice(&text, &question.choices);
+        (other.answer.answer, other.probability) = (text, probability);
+        (other.answer.status, other.candidates) = (Status::Partly, Vec::new());
+        other.answer.evidence.clear();
+        other.answer.warnings.clone_from(&look.seen.warnings);
+        let Some(probe) = claim(question, &other.answer) else { continue };
+        presence::follow(looker.model, &[look], &probe, &mut [&mut other], looker.cancel)?;
+        check(looker, question, &mut other, range, sink)?;
+        cost += other.answer.usage.check_tokens - said.answer.usage.check_tokens;
+        let sure = other.candidates.iter().any(|candidate| candidate.evidence.verified);
+        tracing::info!(
+            "instead of \"{}\" a part of the video says \"{}\" ({probability:.2}), which {} confirmed",
+            said.answer.answer.escape_debug(),
+            other.answer.answer.escape_debug(),
+            if sure { "is" } else { "is not" }
+        );
+        if sure {
+            *said = other;
+            break;
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    said.answer.usage.check_tokens += cost;
+    said.answer.timing_s.check += seconds;
+    said.answer.timing_s.total += seconds;
+    Ok(())
+}
+
+/// What parts of the look say that neither denies nor is `answer`, each once, surest first; and the prompt tokens of all parts.
+fn others(
+    looker: &Looker<'_>,
+    look: &Look,
+    question: &Question,
+    answer: &str,
+) -> Result<(Vec<(String, f64)>, usize), RunError> {
+    let (model, plan, tokens) = (looker.model, &look.plan, &look.seen.tokens[0]);
+    let messages = [Message::about_video(wording(question))];
+    let stop = || looker.cancel.is_cancelled();
+    let (mut others, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
+    for group in grouped(tokens, plan.evidence.part_s) {
+        let media: Vec<VisualTokens> =
+            group.into_iter().map(|patches| tokens.patches(patches)).collect::<Result<_, _>>()?;
+        let build = |media: &VisualTokens| {
+            model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(media))
+        };
+        let sequences: Vec<Sequence> = media.iter().map(build).collect::<Result<_, _>>()?;
+        cost += sequences.iter().map(Sequence::len).sum::<usize>();
+        let mut packed = Packed::new(model.vlm(), media);
+        let told = packed.answers(&sequences, model.prompter.tokenizer(), &sampling(plan), PREFILL_ROWS, &stop)?;
+        for told in told.ok_or(RunError::Cancelled)? {
+            let (text, probability) = (told.text.trim().to_owned(), told.mean_log_probability.exp());
+            if text == answer || evidence::denies(&text) || says_no(&text) {
+                continue;
+            }
+            match others.iter_mut().find(|(other, _)| *other == text) {
+                Some((_, most)) => *most = most.max(probability),
+                None => others.push((text, probability)),
+            }
+        }
+    }
+    others.sort_by(|a, b| b.1.total_cmp(&a.1));
+    Ok((others, cost))
+}
+
+/// Temporal patches of parts of `seconds`, those of together some [`PACKED`] tokens in a group; none where a moment has no token left
+/// to ask about.
+fn grouped(tokens: &VisualTokens, seconds: f64) -> Vec<Vec<Range<usize>>> {
+    let counts = tokens.tokens_per_time();
+    if counts.contains(&0) {
+        return Vec::new();
+    }
+    let times = tokens.times();
+    let begin = times.first().map_or(0.0, |patch| patch.first.time.seconds());
+    let part = |patch: usize| ((times[patch].first.time.seconds() - begin) / seconds) as usize;
+    let (mut groups, mut size): (Vec<Vec<Range<usize>>>, usize) = (Vec::new(), PACKED);
+    let mut from = 0;
+    for to in 1..=times.len() {
+        if to < times.len() && part(to) == part(from) {
+            continue;
+        }
+        if size >= PACKED {
+            groups.push(Vec::new());
+            size = 0;
+        }
+        size += counts[from..to].iter().sum::<usize>();
+        if let Some(group) = groups.last_mut() {
+            group.push(from..to);
+        }
+        from = to;
+    }
+    groups
+}
