@@ -28,13 +28,18 @@ lint: setup
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
 
-# Without an nvcc on the PATH one is fetched from PyPI. The tensor library's own kernels take about ten minutes the first time.
+# Without an nvcc on the PATH one is fetched from PyPI, and the program is started with stand-ins for the CUDA libraries, to answer on the CPU.
+# The tensor library's own kernels take about ten minutes the first time.
 check-cuda: setup
 	$(CARGO) fetch --quiet
 	kernels/cuda/check.sh --required
 	eval "$$(kernels/cuda/toolchain.sh)" && export CUDA_COMPUTE_CAP=$${CUDA_COMPUTE_CAP:-80} && \
 	$(CARGO) build --release --features cuda && \
-	$(CARGO) clippy --release --workspace --all-targets --features cuda -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets --features cuda -- -D warnings && \
+	if [ -d "$$CUDA_HOME/lib/stand-ins" ]; then \
+		export LD_LIBRARY_PATH="$$CUDA_HOME/lib/stand-ins:$$CUDA_HOME/lib" && \
+		$${CARGO_TARGET_DIR:-target}/release/longsight bench questions samples/questions.json; \
+	fi
 
 bench: build
 	target/release/longsight bench decode samples/world-1.mp4

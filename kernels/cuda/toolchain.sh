@@ -4,7 +4,8 @@
 #   eval "$(kernels/cuda/toolchain.sh [FOLDER])"     # prints the exports; says on stderr why there are none
 #
 # An nvcc on the PATH is left as it is. Otherwise nvcc 13.0 and its headers come from PyPI. The libraries that a program is
-# linked to (libcuda, libcublas, ...) are empty stand-ins of the real ones' names: what is linked here finds those where it runs.
+# linked to (libcuda, libcublas, ...) are stand-ins of the real ones' names: what is linked here finds those where it runs. Every function of
+# theirs fails, so with `lib/stand-ins` on the LD_LIBRARY_PATH it starts here too, and finds no GPU.
 set -euo pipefail
 if command -v nvcc >/dev/null; then exit 0; fi
 folder=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/longsight-cuda-13.0}
@@ -19,12 +20,14 @@ if [ ! -e "$folder/.ready" ]; then
     chmod +x "$root"/bin/* "$root"/nvvm/bin/*
     touch "$folder/.ready"
 fi
-if [ ! -e "$root/lib/libcuda.so" ]; then
+if [ ! -e "$root/lib/stand-ins/libcuda.so.1" ]; then
     sources=$(ls -d "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/cudarc-0.19.* 2>/dev/null | sort -V | tail -1)
     if [ -n "$sources" ]; then
+        mkdir -p "$root/lib/stand-ins"
         stand_in() { # NAME SONAME FOLDER: a library with the functions that cudarc declares
             grep -rhoE 'pub (unsafe )?fn (cu|nvrtc)[A-Za-z0-9_]+' "$sources/src/$3" | awk '{ print $NF }' | sort -u |
                 sed 's/.*/int &(void) { return 999; }/' | cc -x c -shared -fPIC -Wl,-soname,"$2" -o "$root/lib/lib$1.so" -
+            ln -sf "../lib$1.so" "$root/lib/stand-ins/$2"
         }
         ln -sf libcudart.so.13 "$root/lib/libcudart.so"
         stand_in cublas libcublas.so.13 cublas

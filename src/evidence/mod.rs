@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Every time it names was looked at again, and holds
+    /// Every span that it rests on was looked at again, and holds
     Supported,
-    /// It names no time, or only some of its times hold, or they were not looked at again, or it denies what could lie between the frames
-    /// that were seen
+    /// It rests on no span, or only some of its spans hold, or they were not looked at again, or it denies what could lie between the
+    /// frames that were seen
     Partly,
-    /// It names times of which none lies on a frame that was seen, or none holds
+    /// It rests on spans of which none lies on a frame that was seen, or none holds
     Unsupported,
     /// It says that the video does not show it, and nothing of a second or more could hide between the frames that were seen
     Unanswerable,

@@ -120,6 +120,60 @@ fn conditions_on_time_are_kept_and_told() {
     assert_eq!(beyond["plan"]["question"]["asked"], "What is shown after 59:00?");
 }
 
+/// A clip with one sign alone, what that says, and when.
+fn signed() -> (tempfile::TempDir, PathBuf, String, Span) {
+    for seed in 4_300_000.. {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+        let signs: Vec<_> = script.scenes.iter().filter_map(|scene| scene.sign.as_ref()).collect();
+        if let [sign] = signs.as_slice()
+            && !sign.counts
+            && sign.text.chars().all(char::is_alphabetic)
+        {
+            let (folder, path, _) = clip(seed);
+            return (folder, path, sign.text.clone(), Span::new(sign.span[0], sign.span[1]));
+        }
+    }
+    unreachable!("some seed has one sign")
+}
+
+#[test]
+fn what_something_says_is_shown_where_it_can_be_seen() {
+    let (_folder, path, text, truth) = signed();
+    let answer = ask(&path, &["What does the sign say?"]);
+    assert_eq!(answer["answer"], format!("{text}."));
+    assert_eq!(answer["status"], "supported", "{answer}");
+    let evidence = answer["evidence"].as_array().unwrap();
+    assert!(evidence.iter().any(|span| span["verified"] == true && overlap(span, truth) > 0.5), "{truth:?}: {answer}");
+    let unchecked = ask(&path, &["What does the sign say?", "--no-check"]);
+    assert_eq!((&unchecked["status"], unchecked["evidence"].as_array().unwrap().len()), (&"partly".into(), 0));
+}
+
+#[test]
+fn lengths_and_orders_follow_from_the_spans_that_are_shown() {
+    let (_folder, path, name, [first, second]) = twice();
+    let long = ask(&path, &[&format!("How long is the {name} visible?")]);
+    assert_eq!(long["plan"]["question"]["asked"], format!("When is the {name} visible?"));
+    let seconds = |span: &Value| span["end"].as_f64().unwrap() - span["start"].as_f64().unwrap();
+    let shown: f64 = long["evidence"].as_array().unwrap().iter().map(seconds).sum();
+    assert_eq!(long["answer"], format!("{shown:.1} seconds."), "{long}");
+    assert!((shown - first.duration() - second.duration()).abs() < 1.0, "{long}");
+    let (_folder, path, script) = clip(4_200_000);
+    let mut once: Vec<(String, Span)> = things(&script)
+        .into_iter()
+        .filter(|(_, spans)| spans.len() == 1)
+        .map(|(name, spans)| (name, spans[0]))
+        .collect();
+    once.sort_by(|a, b| a.1.start.total_cmp(&b.1.start));
+    let ((one, early), (other, late)) = (once.first().unwrap(), once.last().unwrap());
+    assert!(late.start - early.start > 2.0, "{once:?}");
+    let before = ask(&path, &[&format!("Does the {one} appear before or after the {other}?")]);
+    assert_eq!((&before["answer"], &before["status"]), (&"Before.".into(), &"supported".into()), "{before}");
+    let evidence = before["evidence"].as_array().unwrap();
+    assert!(overlap(&evidence[0], *early) > 0.5, "{before}");
+    let plain = ask(&path, &[&format!("Does the {other} appear before or after the {one}?"), "--no-check"]);
+    assert!(plain["plan"]["question"].is_null() && plain["evidence"].as_array().unwrap().is_empty(), "{plain}");
+}
+
 #[test]
 fn evidence_that_was_required_must_have_held() {
     let (_folder, path, name, _) = twice();
