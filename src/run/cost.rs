@@ -1,7 +1,7 @@
 //! What a run will cost in memory and time, told from the container, the model's card, and a few rates of this machine.
 
-use super::Timing;
 use super::plan::PrefillPlan;
+use super::{EvidencePlan, Timing, fit};
 use crate::decode::{self, Limits, VideoInfo};
 use crate::recipe::PrefillMode;
 use crate::vision;
@@ -14,6 +14,11 @@ const ANSWER_TOKENS: f64 = 12.0;
 const SPARSE_DENSITY: f64 = 0.1;
 /// Scores of a sparse prefill take so many times as long as dense ones: tiles are partly filled, and patterns are estimated.
 const SPARSE_PRICE: f64 = 1.5;
+
+/// Seconds of the event that a closer look is estimated for.
+const EVENT_S: f64 = 4.0;
+/// Tokens of the words around what a short stretch shows, when it is asked about.
+const PROBE_TOKENS: f64 = 32.0;
 
 /// What this machine does with one model, measured once (`calibrate`). Seconds per unit; all cores together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,4 +128,21 @@ fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
     let generate = ANSWER_TOKENS * (rates.step_s + prompt * rates.step_key_s);
     let total = decode + vision + prefill + generate;
     Timing { decode, vision, prefill, generate, total, ..Timing::default() }
+}
+
+/// Seconds of asking about every short stretch of a look, and of one closer look: what checking an answer with one span takes.
+pub(super) fn checking(work: &Work<'_>, plan: &EvidencePlan, moments: usize, rates: &Rates) -> f64 {
+    let asking = |prompt: usize, moments: usize| {
+        (prompt as f64 + moments.min(plan.max_probes) as f64 * PROBE_TOKENS) * rates.token_s
+    };
+    let Work { card, size, .. } = work;
+    let length = (2.0 * plan.margin_s + EVENT_S).min(work.span.duration());
+    let frames = (length * plan.fps).ceil() as usize;
+    let near = frames.div_ceil(card.temporal_patch);
+    let side = card.patch * card.merge;
+    let visual = near * (size.width as usize / side) * (size.height as usize / side);
+    let prompt = fit::prompt_tokens(near, visual);
+    let span = Span { start: work.span.start, end: work.span.start + length };
+    let closer = Work { span, frames, visual, held: visual, prompt, ..*work };
+    asking(work.prompt, moments) + seconds(&closer, rates).total + asking(prompt, near)
 }

@@ -1,11 +1,12 @@
 //! What a run would do, before it does it: schema `longsight.plan/1`.
 
 use super::ask::wording;
-use super::cost::Cost;
+use super::cost::{Cost, checking};
 use super::{Outline, Plan, Question, Rates, RunError, Timing};
 use crate::decode::{VideoFacts, VideoInfo};
 use crate::evidence::Coverage;
 use crate::prompt::Message;
+use crate::question;
 use crate::recipe::Options;
 use candle_core::{DType, Device, Tensor};
 use longsight_models::{FrameRef, Medium, ModelError, PatchTime, Selection, TimeBase, Timestamp, VisualTokens};
@@ -31,7 +32,7 @@ pub struct Forecast {
     pub memory_bytes: u64,
     /// Of these, keys and values of the prompt
     pub kv_bytes: u64,
-    /// Seconds from the start to the answer
+    /// Seconds from the start to the answer, which is taken to have one span to look at again
     pub estimated_s: f64,
     /// The same by stage
     pub timing_s: Timing,
@@ -64,7 +65,12 @@ pub fn forecast(outline: &Outline, prospect: &Prospect<'_>, rates: &Rates) -> Re
     let (plan, warnings) = Plan::resolve(pipeline, options, info, processor, outline.patterns.as_ref(), Some(rates))?;
     let nothing = Question::from("");
     let prompt_tokens = prompt(outline, &plan, question.unwrap_or(&nothing))?;
-    let cost = Cost::of(&plan.work(processor.card(), info), rates);
+    let work = plan.work(processor.card(), info);
+    let mut cost = Cost::of(&work, rates);
+    if plan.evidence.check && question.is_some_and(is_checked) {
+        cost.seconds.check = checking(&work, &plan.evidence, plan.sample.moments, rates);
+        cost.seconds.total += cost.seconds.check;
+    }
     Ok(Forecast {
         schema: "longsight.plan/1".to_owned(),
         video: facts.clone(),
@@ -78,6 +84,13 @@ pub fn forecast(outline: &Outline, prospect: &Prospect<'_>, rates: &Rates) -> Re
         plan,
         warnings,
     })
+}
+
+/// Whether answers to a question are looked at again.
+fn is_checked(question: &Question) -> bool {
+    let text = question::read(&question.text).content;
+    question::claims(&text)
+        || question.choices.is_empty() && (question::existence(&text).is_some() || question::derived(&text).is_some())
 }
 
 /// What would be seen if frames lay exactly where they are asked for.

@@ -47,6 +47,35 @@ fn devices_that_are_not_there_are_usage_errors() {
 const QUESTION: &str = "What does the sign say?";
 
 #[test]
+fn a_plan_counts_closer_looks_where_there_will_be_some() {
+    let (_folder, path) = clip(5.0);
+    let check = |more: &[&str]| {
+        let plan = json(&longsight(&[&["plan", path.to_str().unwrap(), "--json"], more].concat()));
+        let timing = &plan["timing_s"];
+        let stages: f64 = timing
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| *name != "total")
+            .filter_map(|(_, s)| s.as_f64())
+            .sum();
+        assert!((stages - timing["total"].as_f64().unwrap()).abs() < 1e-9, "{plan}");
+        timing["check"].as_f64().unwrap()
+    };
+    for looked_at in [
+        QUESTION,
+        "When is the red star visible?",
+        "How long is the red star visible?",
+        "Is there a red star in the video?",
+    ] {
+        assert!(check(&[looked_at]) > 0.0, "{looked_at}");
+    }
+    for more in [&[][..], &["How many stars are there?"], &[QUESTION, "--no-check"]] {
+        assert!(check(more) == 0.0, "{more:?}");
+    }
+}
+
+#[test]
 fn a_plan_says_what_a_run_then_does() {
     for (seconds, more) in [
         (5.0, &[][..]),
