@@ -20,7 +20,7 @@ mod text;
 
 pub use claim::{claim, claims};
 pub use clock::Clock;
-pub use derived::{Derived, derived};
+pub use derived::{Choice, Derived, Found, derived};
 pub use event::{Edge, Event, Relation};
 pub use forms::{asks_when, existence, noun_when, says_no, says_yes, thing, when};
 pub use ordinal::Ordinal;

@@ -403,9 +403,20 @@ pub(super) fn choice(answer: &str, choices: &[String]) -> Option<String> {
         |choice: &str| choice.split(['.', ')', ':', ' ']).next().unwrap_or_default().trim_start_matches('(').to_owned();
     let first = answer.trim_start_matches('(').split(['.', ')', ':', ' ', ',', '\n']).next().unwrap_or_default();
     let by_label = choices.iter().find(|choice| !first.is_empty() && label(choice).eq_ignore_ascii_case(first));
-    let body = |choice: &str| choice.split_once(['.', ')', ':']).map_or(choice, |(_, body)| body).trim().to_lowercase();
-    let by_text = || choices.iter().find(|choice| body(choice) == answer.trim_end_matches('.').to_lowercase());
+    let by_text =
+        || choices.iter().find(|choice| parted(choice).1.to_lowercase() == answer.trim_end_matches('.').to_lowercase());
     by_label.or_else(by_text).cloned()
+}
+
+/// Letters of the label of a choice.
+const LONGEST_LABEL: usize = 2;
+
+/// The label and the text of a choice: `B` and `blue` of `B. blue`; without a label, the text alone.
+pub(super) fn parted(choice: &str) -> (&str, &str) {
+    let (label, text) = choice.split_once(['.', ')', ':']).unwrap_or(("", choice));
+    let label = label.trim().trim_start_matches('(');
+    let labels = !label.is_empty() && label.len() <= LONGEST_LABEL && label.chars().all(char::is_alphanumeric);
+    if labels { (label, text.trim()) } else { ("", choice.trim()) }
 }
 
 #[cfg(test)]
@@ -425,6 +436,18 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(choice(answer, &choices).as_deref(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_choice_has_a_label_or_none() {
+        for (choice, expected) in [
+            ("B. dark blue", ("B", "dark blue")),
+            ("(2) 1:30", ("2", "1:30")),
+            ("from 1:30 to 2:00", ("", "from 1:30 to 2:00")),
+            ("red", ("", "red")),
+        ] {
+            assert_eq!(parted(choice), expected);
         }
     }
 

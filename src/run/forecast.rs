@@ -2,6 +2,7 @@
 
 use super::ask::wording;
 use super::cost::{Cost, checking};
+use super::inquire::derived;
 use super::{Outline, Plan, Question, Rates, RunError, Timing};
 use crate::decode::{VideoFacts, VideoInfo};
 use crate::evidence::Coverage;
@@ -89,8 +90,8 @@ pub fn forecast(outline: &Outline, prospect: &Prospect<'_>, rates: &Rates) -> Re
 /// Whether answers to a question are looked at again.
 fn is_checked(question: &Question) -> bool {
     let text = question::read(&question.text).content;
-    question::claims(&text)
-        || question.choices.is_empty() && (question::existence(&text).is_some() || question::derived(&text).is_some())
+    let open = question.choices.is_empty() && question::existence(&text).is_some();
+    open || question::claims(&text) || derived(&text, &question.choices).is_some()
 }
 
 /// What would be seen if frames lay exactly where they are asked for.

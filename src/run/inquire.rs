@@ -8,7 +8,7 @@
 //! The spans of an answer that names a time are those it names; of one that says what something is, where it can be seen
 //! ([`claim`](question::claim)). What times answer ([`Derived`]) is worked out of theirs.
 
-use super::ask::{Probe, Said, pass};
+use super::ask::{Probe, Said, choice, parted, pass};
 use super::candidate::distinct;
 use super::check::check;
 use super::looker::{Keep, Looker};
@@ -18,7 +18,7 @@ use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink, 
 use crate::decode::Feed;
 use crate::evidence::{self, Check, Evidence, Status};
 use crate::index::Shelf;
-use crate::question::{self, Constraint, Derived, Ordinal, Reading};
+use crate::question::{self, Choice, Constraint, Derived, Found, Ordinal, Reading};
 use crate::recipe::SearchMode;
 use longsight_models::Span;
 
@@ -94,12 +94,21 @@ struct Asked {
 impl Asked {
     fn of(question: &Question, reading: &Reading) -> Self {
         let ordinal = reading.constraints.iter().any(|constraint| matches!(constraint, Constraint::Ordinal(_)));
-        let derived = (question.choices.is_empty() && !ordinal).then(|| question::derived(&reading.content)).flatten();
+        let derived = (!ordinal).then(|| derived(&reading.content, &question.choices)).flatten();
         Self { question: Question { text: reading.content.clone(), ..question.clone() }, derived }
     }
 }
 
-/// Asks about one stretch; beside what can be worked out of times, for the times.
+/// What a question with such choices can be worked out of.
+pub(super) fn derived(question: &str, choices: &[String]) -> Option<Derived> {
+    let choice = |choice: &String| {
+        let (label, text) = parted(choice);
+        Choice { label: label.to_owned(), text: text.to_owned(), spans: evidence::spans_in(text) }
+    };
+    question::derived(question, &choices.iter().map(choice).collect::<Vec<_>>())
+}
+
+/// Asks about one stretch; beside what other questions can answer, these.
 fn worked_out(looker: &Looker<'_>, asked: &[Asked], stretch: Span, sink: &mut Sink<'_>) -> Result<Vec<Said>, RunError> {
     // Times that are not looked at again are no better than the model's own answer.
     let check = looker.plan(&looker.within(stretch))?.evidence.check;
@@ -107,51 +116,49 @@ fn worked_out(looker: &Looker<'_>, asked: &[Asked], stretch: Span, sink: &mut Si
     let mut questions = Vec::new();
     for one in asked {
         questions.push(one.question.clone());
-        let times = derived(one);
-        questions.extend(times.iter().flat_map(Derived::questions).map(|when| Question::from(when.as_str())));
+        let others = derived(one).into_iter().flat_map(|derived| derived.questions);
+        questions.extend(others.map(|other| Question::from(other.as_str())));
     }
     let mut told = round(looker, &questions, stretch, sink)?.into_iter();
     let mut all = Vec::with_capacity(asked.len());
     for one in asked {
         let Some(mut said) = told.next() else { continue };
         if let Some(derived) = derived(one) {
-            let times: Vec<Said> = told.by_ref().take(derived.questions().len()).collect();
-            work_out(&mut said, &derived, times);
+            let others: Vec<Said> = told.by_ref().take(derived.questions.len()).collect();
+            work_out(&mut said, &one.question, &derived, others);
         }
         all.push(said);
     }
     Ok(all)
 }
 
-/// The answer by the times of what it is about, where these hold; otherwise it stays what the model said.
-fn work_out(said: &mut Said, derived: &Derived, times: Vec<Said>) {
+/// The answer as it follows from what the other questions came to; where it does not, it stays what the model said.
+fn work_out(said: &mut Said, question: &Question, derived: &Derived, others: Vec<Said>) {
     let answer = &mut said.answer;
-    let mut spans: Vec<Vec<Evidence>> = Vec::with_capacity(times.len());
-    for time in times {
-        answer.usage.check_tokens += time.answer.usage.prompt_tokens + time.answer.usage.check_tokens;
-        let whole = time.answer.timing_s;
-        let own = Timing {
-            decode: 0.0,
-            scenes: 0.0,
-            vision: 0.0,
-            compress: 0.0,
-            total: whole.prefill + whole.generate + whole.check,
-            ..whole
-        };
-        add(&mut answer.timing_s, &own);
-        let mut evidence = time.answer.evidence;
+    let (mut found, mut spans) = (Vec::with_capacity(others.len()), Vec::with_capacity(others.len()));
+    for other in others {
+        let Answer { answer: said, mut evidence, usage, timing_s: whole, .. } = other.answer;
+        answer.usage.check_tokens += usage.prompt_tokens + usage.check_tokens;
+        let (check, total) =
+            (whole.prefill + whole.generate + whole.check, whole.prefill + whole.generate + whole.check);
+        add(&mut answer.timing_s, &Timing { check, total, ..Timing::default() });
         evidence.retain(best(&evidence));
         evidence.retain(|span| span.check != Check::Contradicted);
+        found.push(Found { said, spans: evidence.iter().map(Span::from).collect() });
         spans.push(evidence);
     }
-    let of = |evidence: &Vec<Evidence>| evidence.iter().map(Span::from).collect();
-    let Some(text) = derived.answer(&spans.iter().map(of).collect::<Vec<Vec<Span>>>()) else { return };
+    let Some(text) = derived.answer(&found) else { return };
+    answer.choice = choice(&text, &question.choices);
     answer.answer = text;
-    answer.status = Status::Supported;
     answer.evidence = spans.into_iter().flatten().collect();
     answer.evidence.sort_by(|a, b| a.start.total_cmp(&b.start));
-    answer.plan.question = Some(QuestionPlan { asked: derived.questions().join(" "), constraints: Vec::new() });
+    answer.status = if answer.evidence.is_empty() { Status::Partly } else { Status::Supported };
+    answer.warnings.retain(|warning| !warning.starts_with(NO_STRETCH));
+    answer.plan.question = Some(QuestionPlan { asked: derived.questions.join(" "), constraints: Vec::new() });
 }
+
+/// How a warning begins that nothing was found of what an answer says.
+const NO_STRETCH: &str = "no short stretch";
 
 /// Asks about one stretch, in one look or part by part, and checks what is said.
 pub(super) fn round(
@@ -215,7 +222,7 @@ fn probe(question: &Question, answer: &Answer) -> Option<String> {
         return None;
     }
     let answer = match &answer.choice {
-        Some(choice) => choice.split_once(['.', ')', ':']).map_or(choice.as_str(), |(_, text)| text),
+        Some(choice) => parted(choice).1,
         None if !question.choices.is_empty() => return None,
         None => return question::existence(&question.text).or_else(|| question::claim(&question.text, &answer.answer)),
     };
@@ -243,7 +250,7 @@ fn settle(said: &mut Said) {
     match (said.probe.as_deref(), answer.evidence.is_empty()) {
         (Some(_), false) if timeless && !question::says_no(&answer.answer) => answer.status = Status::Supported,
         (Some(claim), true) if question::claims(&answer.question) => {
-            answer.warnings.push(format!("no short stretch of what was seen says yes to \"{claim}\""));
+            answer.warnings.push(format!("{NO_STRETCH} of what was seen says yes to \"{claim}\""));
         }
         _ => {}
     }
