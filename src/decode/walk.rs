@@ -39,6 +39,9 @@ pub(super) struct Walk {
     /// Whether the picks start at the start of the stretch
     on_start: bool,
     index: Option<KeyIndex>,
+    /// Packets before the key frame that was last sought: where its time turns out to be later than the index has it, the seek
+    /// ends at an earlier one, and is not tried again
+    sought: u64,
     /// The frame before the one just decoded: it is wanted once its end is known
     held: Option<Picked>,
     last_given: Option<i64>,
@@ -73,6 +76,7 @@ impl Walk {
             span,
             on_start,
             index,
+            sought: 0,
             held: None,
             last_given: None,
             resume_after: None,
@@ -146,9 +150,10 @@ impl Walk {
         let Some(time) = self.picks.next_time().or(start) else { return Ok(()) };
         let Some(key) = index.before(time) else { return Ok(()) };
         // What is half decoded is lost at a seek, so a short way is walked.
-        if key.packets_before <= self.reader.position() + self.reader.delay() {
+        if key.packets_before <= (self.reader.position() + self.reader.delay()).max(self.sought) {
             return Ok(());
         }
+        self.sought = key.packets_before;
         (self.held, self.resume_after) = (None, self.last_given);
         if self.reader.seek(time, index)? == Sought::Lost { self.start_afresh() } else { Ok(()) }
     }

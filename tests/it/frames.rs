@@ -173,6 +173,34 @@ fn seeking_gives_the_same_frames_as_walking_and_decodes_fewer() {
 }
 
 #[test]
+fn a_rate_is_kept_from_any_second_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, clip) in clips(folder.path()) {
+        let all: Vec<f64> =
+            list(&path, &Request::new(Sampling::All)).iter().map(|frame| frame.time.seconds()).collect();
+        for part in 0..16 {
+            let from = all[0] + (all[199] - all[0]) * f64::from(part) / 16.0;
+            let request = Request {
+                from: Some(from),
+                to: Some(from + 3.0),
+                ..Request::new(Sampling::Fps { fps: 4.0, max_frames: None })
+            };
+            let got = numbers(&path, &clip, &request);
+            let second_on: Vec<u64> = (1..12)
+                .map(|k| from + f64::from(k) / 4.0)
+                .filter(|&time| time < all[all.len() - 1])
+                .map(|time| (all.partition_point(|&start| start < time + 1e-6) - 1) as u64)
+                .collect();
+            let mut expected = second_on;
+            expected.dedup();
+            let rest = got.strip_prefix(&[*got.first().unwrap()]).unwrap();
+            let behind = expected.strip_prefix(&got[..1]).unwrap_or(&expected);
+            assert!(rest.starts_with(behind), "{path:?} from {from}: {got:?} instead of {expected:?}");
+        }
+    }
+}
+
+#[test]
 fn walks_side_by_side_give_what_one_walk_gives() {
     let folder = tempfile::tempdir().unwrap();
     for (path, _) in clips(folder.path()) {
@@ -452,6 +480,20 @@ fn seeking_in_real_videos_gives_the_same_pixels_as_walking() {
             for frame in found {
                 let same = walked.get(&frame.index) == Some(&(frame.time.pts, blake3::hash(frame.image.as_raw())));
                 assert!(same, "{file:?}: frame {} at {:?} differs from a walk's", frame.index, frame.time);
+            }
+        }
+        // From anywhere on at a rate, as closer looks do.
+        let (start, end) = (seconds(&0), seconds(&(count - 1)));
+        for part in [0.17, 0.33, 0.6] {
+            let from = Some(start + (end - start) * part);
+            let request = Request { from, size, ..Request::new(Sampling::Fps { fps: 3.9, max_frames: None }) };
+            for frame in frames(&file, &request).0 {
+                let same = walked.get(&frame.index) == Some(&(frame.time.pts, blake3::hash(frame.image.as_raw())));
+                assert!(
+                    same,
+                    "{file:?} from {from:?}: frame {} at {:?} differs from a walk's",
+                    frame.index, frame.time
+                );
             }
         }
         compared += 1;
