@@ -120,6 +120,23 @@ fn conditions_on_time_are_kept_and_told() {
     assert_eq!(beyond["plan"]["question"]["asked"], "What is shown after 59:00?");
 }
 
+/// A clip, and two things of it that are seen once, the first well before the second.
+fn in_order() -> (tempfile::TempDir, PathBuf, [(String, Span); 2]) {
+    for seed in 4_400_000.. {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+        let once = things(&script).into_iter().filter(|(_, spans)| spans.len() == 1);
+        let mut once: Vec<(String, Span)> = once.map(|(name, spans)| (name, spans[0])).collect();
+        once.sort_by(|a, b| a.1.start.total_cmp(&b.1.start));
+        if let [first, .., last] = once.as_slice()
+            && last.1.start - first.1.end > 2.0
+        {
+            let (folder, path, _) = clip(seed);
+            return (folder, path, [first.clone(), last.clone()]);
+        }
+    }
+    unreachable!("some seed has two things one after the other")
+}
+
 /// A clip with one sign alone, what that says, and when.
 fn signed() -> (tempfile::TempDir, PathBuf, String, Span) {
     for seed in 4_300_000.. {
@@ -157,19 +174,14 @@ fn lengths_and_orders_follow_from_the_spans_that_are_shown() {
     let shown: f64 = long["evidence"].as_array().unwrap().iter().map(seconds).sum();
     assert_eq!(long["answer"], format!("{shown:.1} seconds."), "{long}");
     assert!((shown - first.duration() - second.duration()).abs() < 1.0, "{long}");
-    let (_folder, path, script) = clip(4_200_000);
-    let mut once: Vec<(String, Span)> = things(&script)
-        .into_iter()
-        .filter(|(_, spans)| spans.len() == 1)
-        .map(|(name, spans)| (name, spans[0]))
-        .collect();
-    once.sort_by(|a, b| a.1.start.total_cmp(&b.1.start));
-    let ((one, early), (other, late)) = (once.first().unwrap(), once.last().unwrap());
-    assert!(late.start - early.start > 2.0, "{once:?}");
+    let (_folder, path, [(one, early), (other, _)]) = in_order();
     let before = ask(&path, &[&format!("Does the {one} appear before or after the {other}?")]);
     assert_eq!((&before["answer"], &before["status"]), (&"Before.".into(), &"supported".into()), "{before}");
     let evidence = before["evidence"].as_array().unwrap();
-    assert!(overlap(&evidence[0], *early) > 0.5, "{before}");
+    assert!(overlap(&evidence[0], early) > 0.5, "{before}");
+    let choices = ["--choices", &format!("A. the {other}"), &format!("B. the {one}")];
+    let first = ask(&path, &[&["Which of these appears first?"], &choices[..]].concat());
+    assert_eq!((&first["answer"], &first["choice"]), (&"B.".into(), &choices[2].into()), "{first}");
     let plain = ask(&path, &[&format!("Does the {other} appear before or after the {one}?"), "--no-check"]);
     assert!(plain["plan"]["question"].is_null() && plain["evidence"].as_array().unwrap().is_empty(), "{plain}");
 }
