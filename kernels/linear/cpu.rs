@@ -158,8 +158,8 @@ unsafe fn store<L: Lanes>(values: &[f32], to: *mut L::Elem) {
         for at in (0..whole).step_by(LANES) {
             L::store_elems(to.add(at), L::load(values.as_ptr().add(at)));
         }
-        for at in whole..values.len() {
-            *to.add(at) = L::elem(values[at]);
+        for (at, &value) in values.iter().enumerate().skip(whole) {
+            *to.add(at) = L::elem(value);
         }
     }
 }
