@@ -3,6 +3,7 @@
 pub mod activation;
 mod aligned;
 pub mod attention;
+mod compiled;
 #[cfg(any(test, feature = "cuda"))]
 pub mod cuda;
 pub mod element;
@@ -11,11 +12,11 @@ pub mod glance;
 mod lanes;
 pub mod level;
 pub mod linear;
+pub mod norm;
 #[cfg(any(test, feature = "cuda"))]
 pub mod patchify;
 mod product;
 pub mod quantize;
-#[cfg(any(test, feature = "cuda"))]
 pub mod rotary;
 #[cfg(target_arch = "x86_64")]
 mod tiles;

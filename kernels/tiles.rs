@@ -108,8 +108,8 @@ impl Drop for Tiles {
 pub(crate) unsafe fn product<const ADD: bool>(
     tiles: &Tiles,
     (rows, cols, steps): (usize, usize, usize),
-    a: (*const u16, usize),
-    b: (*const u16, usize),
+    (a, a_row): (*const u16, usize),
+    (b, b_row): (*const u16, usize),
     c: (*mut f32, usize),
 ) {
     debug_assert!(rows.is_multiple_of(BLOCK) && cols.is_multiple_of(BLOCK) && steps.is_multiple_of(STEPS));
@@ -117,59 +117,97 @@ pub(crate) unsafe fn product<const ADD: bool>(
         for row in (0..rows).step_by(BLOCK) {
             // SAFETY: the caller's; the blocks tile the matrix.
             unsafe {
-                let (a, b, c) = ((a.0.add(row * a.1), a.1), (b.0.add(col * 2), b.1), (c.0.add(row * c.1 + col), c.1));
-                block::<ADD>(tiles, steps / STEPS, a, b, c);
+                let a = a.add(row * a_row);
+                let left = Pair { first: a, second: a.add(SIDE * a_row), row: a_row, step: 2 * STEPS };
+                let b = b.add(col * 2);
+                let right = Pair { first: b, second: b.add(2 * SIDE), row: 2 * b_row, step: 2 * STEPS * b_row };
+                block::<ADD>(tiles, steps / STEPS, left, right, a, (c.0.add(row * c.1 + col), c.1));
             }
         }
     }
 }
 
-/// One block of 32 x 32 sums, in four tiles, over `count` times 16 pairs.
+/// Rows of a tile, and columns of sums in one.
+pub(crate) const SIDE: usize = 16;
+
+/// Two rows (or columns) of tiles, which go along the steps together. All distances are in elements.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    pub(crate) first: *const u16,
+    pub(crate) second: *const u16,
+    /// From one row of a tile to the next
+    pub(crate) row: usize,
+    /// From one tile to the next along the steps
+    pub(crate) step: usize,
+}
+
+/// Elements that [`block`] fetches ahead for each tile along the steps: four cache lines, which a block's products have time for.
+pub(crate) const AHEAD: usize = 4 * 64 / size_of::<u16>();
+
+/// One block of 32 x 32 sums, in four tiles, over `count` times 16 pairs. Meanwhile `count` times [`AHEAD`] elements from `ahead` on,
+/// which need not be there, are fetched into the second-level cache. In a loop of these blocks alone, 512 rows by 2048 to 6144 (25 MB of
+/// weights), one core of that Xeon then does 1530 instead of 1200 times 10^9 additions and multiplications a second; as many with as
+/// without (1160) while other processes keep the memory busy.
 ///
 /// # Safety
-/// As [`product`].
+/// `count` tiles of both pairs and 32 rows of 32 sums are there.
 #[inline(always)]
-unsafe fn block<const ADD: bool>(
+pub(crate) unsafe fn block<const ADD: bool>(
     _configured: &Tiles,
     count: usize,
-    (a, a_row): (*const u16, usize),
-    (b, b_row): (*const u16, usize),
+    a: Pair,
+    b: Pair,
+    ahead: *const u16,
     (c, c_row): (*mut f32, usize),
 ) {
     macro_rules! sums_from {
-        ($($begin:literal),*) => {
+        ([$($upper:literal),*], [$($lower:literal),*]) => {
             asm!(
-                $($begin,)*
+                $($upper,)*
+                "lea {c}, [{c} + 8 * {c_row}]",
+                "lea {c}, [{c} + 8 * {c_row}]",
+                $($lower,)*
                 "2:",
                 "sub {count}, 1",
                 "jb 3f",
                 "tileloadd tmm4, [{a0} + {a_row}]",
-                "tileloadd tmm6, [{b} + {b_row}]",
+                "tileloadd tmm6, [{b0} + {b_row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
-                "tileloadd tmm7, [{b} + {b_row} + 64]",
+                "tileloadd tmm7, [{b1} + {b_row}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
                 "tileloadd tmm5, [{a1} + {a_row}]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {a0}, 64",
-                "add {a1}, 64",
-                "add {b}, {b_step}",
+                "prefetcht1 [{ahead}]",
+                "prefetcht1 [{ahead} + 64]",
+                "prefetcht1 [{ahead} + 128]",
+                "prefetcht1 [{ahead} + 192]",
+                "add {ahead}, 256",
+                "add {a0}, {a_step}",
+                "add {a1}, {a_step}",
+                "add {b0}, {b_step}",
+                "add {b1}, {b_step}",
                 "jmp 2b",
                 "3:",
-                "tilestored [{c0} + {c_row}], tmm0",
-                "tilestored [{c0} + {c_row} + 64], tmm1",
-                "tilestored [{c1} + {c_row}], tmm2",
-                "tilestored [{c1} + {c_row} + 64], tmm3",
+                "tilestored [{c} + {c_row}], tmm2",
+                "tilestored [{c} + {c_row} + 64], tmm3",
+                "shl {c_row}, 4",
+                "sub {c}, {c_row}",
+                "shr {c_row}, 4",
+                "tilestored [{c} + {c_row}], tmm0",
+                "tilestored [{c} + {c_row} + 64], tmm1",
                 count = inout(reg) count => _,
-                a0 = inout(reg) a => _,
-                a1 = inout(reg) a.add(16 * a_row) => _,
-                a_row = in(reg) a_row * size_of::<u16>(),
-                b = inout(reg) b => _,
-                b_row = in(reg) b_row * 2 * size_of::<u16>(),
-                b_step = in(reg) STEPS * b_row * 2 * size_of::<u16>(),
-                c0 = in(reg) c,
-                c1 = in(reg) c.add(16 * c_row),
-                c_row = in(reg) c_row * size_of::<f32>(),
+                a0 = inout(reg) a.first => _,
+                a1 = inout(reg) a.second => _,
+                a_row = in(reg) a.row * size_of::<u16>(),
+                a_step = in(reg) a.step * size_of::<u16>(),
+                b0 = inout(reg) b.first => _,
+                b1 = inout(reg) b.second => _,
+                b_row = in(reg) b.row * size_of::<u16>(),
+                b_step = in(reg) b.step * size_of::<u16>(),
+                ahead = inout(reg) ahead => _,
+                c = inout(reg) c => _,
+                c_row = inout(reg) c_row * size_of::<f32>() => _,
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -181,13 +219,11 @@ unsafe fn block<const ADD: bool>(
     unsafe {
         if ADD {
             sums_from!(
-                "tileloadd tmm0, [{c0} + {c_row}]",
-                "tileloadd tmm1, [{c0} + {c_row} + 64]",
-                "tileloadd tmm2, [{c1} + {c_row}]",
-                "tileloadd tmm3, [{c1} + {c_row} + 64]"
+                ["tileloadd tmm0, [{c} + {c_row}]", "tileloadd tmm1, [{c} + {c_row} + 64]"],
+                ["tileloadd tmm2, [{c} + {c_row}]", "tileloadd tmm3, [{c} + {c_row} + 64]"]
             );
         } else {
-            sums_from!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3");
+            sums_from!(["tilezero tmm0", "tilezero tmm1"], ["tilezero tmm2", "tilezero tmm3"]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every level that this processor has, against the reference.
 
-use super::{Packed, reference};
+use super::{Packed, Rows, Store, reference};
 use crate::level::{Level, Precision};
 use proptest::prelude::*;
 
@@ -48,6 +48,40 @@ fn odd_sizes_agree_with_the_reference() {
     ] {
         compare(rows, input, output, rows % 2 == 1, 5);
     }
+}
+
+/// Two layers of the same rows, the second on top of the first; then fewer and narrower rows in the same memory.
+#[test]
+fn rows_are_shared_and_used_again() {
+    let short = |len: usize, seed: u64| -> Vec<f32> {
+        noise(len, seed).into_iter().map(|x| half::bf16::from_f32(x).to_f32()).collect()
+    };
+    for level in Level::available() {
+        let mut ready = Rows::at(level);
+        for (rows, input, output) in [(70, 600, 130), (33, 97, 65), (1, 97, 64)] {
+            let (x, bias) = (short(rows * input, 1), noise(output, 4));
+            let weights = [short(output * input, 2), short(output * input, 3)];
+            ready.fill(rows, input, |row, to| to.copy_from_slice(&x[row * input..][..input]));
+            let mut got = vec![f32::NAN; rows * output];
+            for (weights, store) in weights.iter().zip([Store::Set, Store::Add]) {
+                Packed::at(level, weights, output, input).multiply(&ready, Some(&bias), &mut got, store);
+            }
+            let want = weights.map(|weights| reference::forward(&x, &weights, input, Some(&bias)));
+            for (i, got) in got.iter().enumerate() {
+                let want = want[0][i] + want[1][i];
+                let near = (got - want).abs() <= 2e-5 * (1.0 + input as f32).sqrt();
+                assert!(near, "{level:?} {rows} x {input} x {output}: element {i} is {got}, should be {want}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "rows of 5 for 4")]
+fn rows_of_another_width_are_refused() {
+    let mut rows = Rows::new(Precision::F32);
+    rows.fill(2, 5, |_, to| to.fill(0.0));
+    Packed::new(&[1.0f32; 12], 3, 4, Precision::F32).multiply(&rows, None, &mut [0.0; 6], Store::Set);
 }
 
 #[test]

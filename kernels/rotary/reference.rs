@@ -1,21 +1,47 @@
-//! The formula, in f64; the angle itself is a product in f32, as the models were trained with.
+//! The formula, in f64.
 
-use super::Turn;
+use super::{Heads, Turn};
+use crate::norm;
 
-/// Turns rows `[tokens, heads, dim]`.
+/// See [`Heads::lay`]: `[heads, rows, dim]`.
+#[must_use]
+pub fn lay(heads: Heads, x: &[f32], count: usize) -> Vec<f32> {
+    let (dim, half) = (heads.dim, heads.dim / 2);
+    let rows = x.len() / (count * dim);
+    let mut out = Vec::with_capacity(x.len());
+    for head in 0..count {
+        for row in 0..rows {
+            let x = &x[(row * count + head) * dim..][..dim];
+            let mut x = heads.norm.map_or_else(|| x.to_vec(), |rms| norm::reference::rows(rms, x));
+            if let Some(angles) = heads.angles {
+                turn(&mut x, |pair| [angles.cos, angles.sin].map(|table| f64::from(table[row * half + pair])));
+            }
+            out.extend(x);
+        }
+    }
+    out
+}
+
+/// Turns rows `[tokens, heads, dim]`. An angle is a product in f32, as the models were trained with.
 ///
 /// # Panics
 /// When the tables do not fit.
-pub fn rotate(rows: &mut [f32], heads: usize, dim: usize, turn: Turn) {
-    turn.check(rows.len() / (heads * dim), dim);
+pub fn rotate(rows: &mut [f32], heads: usize, dim: usize, by: Turn) {
+    by.check(rows.len() / (heads * dim), dim);
     for (index, row) in rows.chunks_mut(dim).enumerate() {
-        let token = index / heads;
-        let (low, high) = row.split_at_mut(dim / 2);
-        for (pair, (x, y)) in low.iter_mut().zip(high).enumerate() {
-            let angle = f64::from(turn.positions[turn.axes[pair]][token] as f32 * turn.frequencies[pair]);
-            let (sine, cosine) = (angle.sin() * f64::from(turn.scale), angle.cos() * f64::from(turn.scale));
-            let (a, b) = (f64::from(*x), f64::from(*y));
-            (*x, *y) = ((a * cosine - b * sine) as f32, (b * cosine + a * sine) as f32);
-        }
+        turn(row, |pair| {
+            let position = by.positions[by.axes[pair]][index / heads];
+            let angle = f64::from(position as f32 * by.frequencies[pair]);
+            [angle.cos(), angle.sin()].map(|x| x * f64::from(by.scale))
+        });
+    }
+}
+
+/// Turns one head by each pair's cosine and sine.
+fn turn(x: &mut [f32], angle: impl Fn(usize) -> [f64; 2]) {
+    let (low, high) = x.split_at_mut(x.len() / 2);
+    for (pair, (low, high)) in low.iter_mut().zip(high).enumerate() {
+        let ([cos, sin], [a, b]) = (angle(pair), [*low, *high].map(f64::from));
+        (*low, *high) = ((a * cos - b * sin) as f32, (a * sin + b * cos) as f32);
     }
 }

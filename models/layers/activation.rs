@@ -40,7 +40,8 @@ impl Activation {
         }
     }
 
-    fn function(self) -> Option<Function> {
+    /// The kernel's function, if it has it.
+    pub(crate) fn function(self) -> Option<Function> {
         match self {
             Self::Silu => Some(Function::Silu),
             Self::Gelu => Some(Function::Gelu),

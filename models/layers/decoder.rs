@@ -5,6 +5,7 @@ use super::activation::Activation;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::rope::{Axes, Rotation};
+use super::rows;
 use crate::weights::Weights;
 use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
 use candle_core::{DType, Device, Tensor};
@@ -97,14 +98,11 @@ impl Decoder {
             hidden.slice_set(&embeddings.contiguous()?, 0, piece.row)?;
         }
         let rotation = self.rotation(sequence, rows.clone(), hidden.dtype(), hidden.device())?;
-        let (last, earlier) = self.layers.split_last().ok_or(ModelError::NoVisualTokens)?;
-        let mut run = Run { sequence, rotation, attention, kv, rows: rows.clone(), products: self.products };
-        for (index, layer) in earlier.iter().enumerate() {
-            hidden = layer.forward(&hidden, index, rows.len(), &mut run)?;
-            add_deepstack(&hidden, index, &visual, media)?;
+        if self.layers.is_empty() {
+            return Err(ModelError::NoVisualTokens);
         }
-        let index = earlier.len();
-        let deep = media.iter().any(|tokens| tokens.deepstack().len() > index);
+        let mut run = Run { sequence, rotation, attention, kv, rows: rows.clone(), products: self.products };
+        let deep = media.iter().any(|tokens| tokens.deepstack().len() >= self.layers.len());
         // Rows whose logits nobody wants need only leave their keys and values in the last layer.
         let kept = match want {
             Want::All => rows.len(),
@@ -112,17 +110,37 @@ impl Decoder {
             Want::Last => 1,
             Want::Nothing => 0,
         };
-        hidden = last.forward(&hidden, index, kept, &mut run)?;
+        let in_memory = hidden.device().is_cpu() && hidden.dtype() == DType::F32;
+        let in_memory = if in_memory { rows::layers(&self.layers)? } else { None };
+        hidden = match in_memory {
+            Some(layers) => rows::forward(&layers, &hidden, kept, (&visual, media), &mut run)?,
+            None => self.over_tensors(hidden, kept, (&visual, media), &mut run)?,
+        };
         if kept == 0 {
             return Logits::new(&Tensor::zeros((0, self.config.vocabulary), DType::F32, hidden.device())?);
-        }
-        if deep {
-            add_deepstack(&hidden, index, &visual, media)?;
         }
         if want == Want::Last {
             hidden = hidden.narrow(0, kept - 1, 1)?;
         }
         Logits::new(&self.lm_head.forward(&self.norm.forward(&hidden)?)?)
+    }
+
+    /// `[rows, hidden]` through all layers; of the last, only the last `kept` rows' result.
+    fn over_tensors(
+        &self,
+        mut hidden: Tensor,
+        kept: usize,
+        (visual, media): (&[Piece], &[VisualTokens]),
+        run: &mut Run,
+    ) -> Result<Tensor, ModelError> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            let kept = if index + 1 == self.layers.len() { kept } else { run.rows.len() };
+            hidden = layer.forward(&hidden, index, kept, run)?;
+            if kept == run.rows.len() {
+                add_deepstack(&hidden, index, visual, media)?;
+            }
+        }
+        Ok(hidden)
     }
 
     /// The table's rows for `ids`, once they are known to lie in the vocabulary.
@@ -149,13 +167,13 @@ impl Decoder {
 }
 
 /// A run of visual rows inside the rows being run.
-struct Piece {
-    medium: usize,
+pub(super) struct Piece {
+    pub(super) medium: usize,
     /// First row in the medium
-    source: usize,
+    pub(super) source: usize,
     /// First row among those being run
-    row: usize,
-    len: usize,
+    pub(super) row: usize,
+    pub(super) len: usize,
 }
 
 fn pieces(sequence: &Sequence, rows: &Range<usize>, media: &[VisualTokens]) -> Result<Vec<Piece>, ModelError> {
@@ -189,31 +207,31 @@ fn add_deepstack(hidden: &Tensor, index: usize, visual: &[Piece], media: &[Visua
 }
 
 /// What the layers of one forward pass share.
-struct Run<'a> {
-    sequence: &'a Sequence,
-    rotation: Rotation,
-    attention: &'a mut dyn Attention,
-    kv: &'a mut dyn KvCache,
-    rows: Range<usize>,
-    products: Precision,
+pub(super) struct Run<'a> {
+    pub(super) sequence: &'a Sequence,
+    pub(super) rotation: Rotation,
+    pub(super) attention: &'a mut dyn Attention,
+    pub(super) kv: &'a mut dyn KvCache,
+    pub(super) rows: Range<usize>,
+    pub(super) products: Precision,
 }
 
 #[derive(Debug)]
-struct Layer {
-    input_layernorm: Norm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
-    qk_norm: Option<(Norm, Norm)>,
-    post_attention_layernorm: Norm,
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
-    activation: Activation,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
+pub(super) struct Layer {
+    pub(super) input_layernorm: Norm,
+    pub(super) q_proj: Linear,
+    pub(super) k_proj: Linear,
+    pub(super) v_proj: Linear,
+    pub(super) o_proj: Linear,
+    pub(super) qk_norm: Option<(Norm, Norm)>,
+    pub(super) post_attention_layernorm: Norm,
+    pub(super) gate_proj: Linear,
+    pub(super) up_proj: Linear,
+    pub(super) down_proj: Linear,
+    pub(super) activation: Activation,
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head_dim: usize,
 }
 
 impl Layer {

@@ -5,7 +5,7 @@ use crate::ModelError;
 use crate::weights::Weights;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Tensor};
-use longsight_kernels::linear::Packed;
+use longsight_kernels::linear::{Packed, Rows, Store};
 use std::sync::Arc;
 
 /// A linear layer; weights are `[out, in]` as checkpoints store them.
@@ -19,7 +19,34 @@ enum Weight {
     Tensor { weight: Tensor, bias: Option<Tensor> },
 }
 
+/// A layer whose weights the kernel multiplies.
+#[derive(Clone, Copy)]
+pub(crate) struct InMemory<'a> {
+    weight: &'a Packed,
+    bias: Option<&'a [f32]>,
+}
+
+impl InMemory<'_> {
+    /// Columns of the output.
+    pub(crate) fn output(&self) -> usize {
+        self.weight.output()
+    }
+
+    /// See [`Packed::multiply`].
+    pub(crate) fn multiply(&self, rows: &Rows, out: &mut [f32], store: Store) {
+        self.weight.multiply(rows, self.bias, out, store);
+    }
+}
+
 impl Linear {
+    /// The layer for rows in memory, if it is the kernel's.
+    pub(crate) fn in_memory(&self) -> Option<InMemory<'_>> {
+        match &self.0 {
+            Weight::Packed { weight, bias } => Some(InMemory { weight, bias: bias.as_ref().map(|bias| &bias[..]) }),
+            Weight::Quantised { .. } | Weight::Tensor { .. } => None,
+        }
+    }
+
     /// Loads `weight` and, with `bias`, `bias`.
     pub(crate) fn load(weights: &Weights, input: usize, output: usize, bias: bool) -> Result<Self, ModelError> {
         let bias = if bias { Some(weights.get(&[output], "bias")?) } else { None };

@@ -10,4 +10,5 @@ pub(crate) mod linear;
 pub(crate) mod media;
 pub(crate) mod norm;
 pub(crate) mod rope;
+mod rows;
 pub(crate) mod vision;

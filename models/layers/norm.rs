@@ -24,6 +24,11 @@ impl Norm {
         Ok(Self { weight: weights.get(&[width], "weight")?, bias, eps: eps as f32 })
     }
 
+    /// The scale and what is added to the mean square, for rows in memory.
+    pub(crate) fn scale(&self) -> candle_core::Result<(Vec<f32>, f32)> {
+        Ok((self.weight.to_vec1()?, self.eps))
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = x.contiguous()?;
         match &self.bias {

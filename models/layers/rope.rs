@@ -5,6 +5,7 @@
 
 use crate::ModelError;
 use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
 
 /// Cosines and sines, `[tokens, dim / 2]`.
 #[derive(Debug, Clone)]
@@ -69,10 +70,15 @@ impl Rotation {
     pub(crate) fn new(angles: &[f32], pairs: usize, dtype: DType, device: &Device) -> Result<Self, ModelError> {
         let shape = (angles.len() / pairs.max(1), pairs);
         let table = |f: fn(f32) -> f32| -> Result<Tensor, ModelError> {
-            let values: Vec<f32> = angles.iter().map(|&angle| f(angle)).collect();
+            let values: Vec<f32> = angles.par_iter().with_min_len(4096).map(|&angle| f(angle)).collect();
             Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
         };
         Ok(Self { cos: table(f32::cos)?, sin: table(f32::sin)? })
+    }
+
+    /// Cosines and sines, `[tokens, dim / 2]` each.
+    pub(crate) fn tables(&self) -> candle_core::Result<[Vec<f32>; 2]> {
+        Ok([self.cos.flatten_all()?.to_vec1()?, self.sin.flatten_all()?.to_vec1()?])
     }
 
     /// The rotation of the tokens in `start..start + len`.
