@@ -45,9 +45,14 @@ impl DecoderArgs {
         Limits {
             open_timeout: stall.map_or(usual.open_timeout, |stall| stall.min(usual.open_timeout)),
             stall_timeout: stall.unwrap_or(usual.stall_timeout),
-            apart: (!self.in_process_decoder).then(|| Arc::new(self.program())),
+            apart: self.is_apart().then(|| Arc::new(self.program())),
             ..usual
         }
+    }
+
+    /// Whether decoding has a process of its own.
+    pub(super) fn is_apart(&self) -> bool {
+        !self.in_process_decoder
     }
 
     /// The program that decodes.

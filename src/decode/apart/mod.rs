@@ -56,3 +56,11 @@ pub fn examine(
 ) -> Result<(Confinement, Trespasses), DecodeError> {
     session::examine(program, limits, target)
 }
+
+/// Starts a decoder without a file and looks at it, by its process's number, while it waits.
+///
+/// # Errors
+/// When the program cannot be started or does not answer.
+pub fn idle<T>(program: &Program, limits: &super::Limits, look: impl FnOnce(u32) -> T) -> Result<T, DecodeError> {
+    session::idle(program, limits, look)
+}

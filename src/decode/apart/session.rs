@@ -429,3 +429,8 @@ pub(super) fn examine(
         _ => Err(call.garbled("something else than an outcome")),
     }
 }
+
+pub(super) fn idle<T>(program: &Program, limits: &Limits, look: impl FnOnce(u32) -> T) -> Result<T, DecodeError> {
+    let (session, _) = Session::launch(program, None, limits, &AtomicBool::new(false))?;
+    Ok(look(session.child.id()))
+}
