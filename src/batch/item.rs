@@ -124,7 +124,8 @@ impl Brief {
     /// Bytes beside the loaded model, for all items that are under way; `None` where nobody limits them.
     pub(super) fn room(&self) -> Option<u64> {
         let (most, rates) = (self.options.budget.memory?, self.rates.as_ref()?);
-        Some(most.saturating_sub(rates.loaded_bytes))
+        // One decoder more waits where there are some: what others are copied from.
+        Some(most.saturating_sub(rates.loaded_bytes + rates.decoder_bytes))
     }
 
     fn limit(&self, duration_s: Option<f64>, questions: usize) -> Duration {
