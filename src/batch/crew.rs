@@ -1,4 +1,5 @@
-//! Work on a thread of its own, under a watch: a time limit, signs of life, and turns at what only one may use at once.
+//! Work on a thread of its own, under a watch: a time limit, signs of life, and a share of what there is not enough of for all
+//! at once.
 
 use super::item::Stage;
 use crate::run::Cancel;
@@ -22,6 +23,39 @@ pub(super) struct Watch {
     pub(super) grace: Duration,
 }
 
+/// What items wait for.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    /// The language model, which one of them has at a time
+    pub(super) model: Arc<Semaphore>,
+    /// Memory beside the loaded model, in [`MEBIBYTE`]s
+    pub(super) memory: Arc<Semaphore>,
+}
+
+/// The unit of memory.
+pub(super) const MEBIBYTE: u64 = 1 << 20;
+
+impl Shared {
+    /// A model, and so many bytes of memory; as much as is asked for if `None`.
+    pub(super) fn new(memory: Option<u64>) -> Self {
+        let units = memory.map_or(Semaphore::MAX_PERMITS, |bytes| units(bytes) as usize);
+        Self { model: Arc::new(Semaphore::new(1)), memory: Arc::new(Semaphore::new(units)) }
+    }
+}
+
+/// Whole units, rounded up as plans are when they are told.
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(MEBIBYTE)).unwrap_or(u32::MAX)
+}
+
+/// What an item wants of it, until it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Model,
+    /// In units
+    Memory(u32),
+}
+
 /// How an item ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended<T> {
@@ -40,7 +74,7 @@ enum Message {
     Alive,
     Enters(Stage),
     Allow(Duration),
-    Turn(oneshot::Sender<()>),
+    Wants(Share, oneshot::Sender<()>),
 }
 
 /// An item's side of the watch.
@@ -70,11 +104,21 @@ impl Desk {
         self.tell(Message::Allow(limit));
     }
 
-    /// Waits for this item's turn, which lasts until the item ends. The wait is not counted as its time; it ends early
-    /// when the item is cancelled.
+    /// Waits for this item's turn at the language model, which lasts until the item ends. The wait is not counted as its
+    /// time; it ends early when the item is cancelled.
     pub(super) fn turn(&self) {
+        self.wait(Share::Model);
+    }
+
+    /// Waits likewise until so many bytes of memory are free. Who wants a turn too has to ask for memory first: who has the
+    /// turn then never waits for one who waits for it.
+    pub(super) fn room(&self, bytes: u64) {
+        self.wait(Share::Memory(units(bytes)));
+    }
+
+    fn wait(&self, share: Share) {
         let (grant, granted) = oneshot::channel();
-        self.tell(Message::Turn(grant));
+        self.tell(Message::Wants(share, grant));
         // Dropped without an answer: cancelled, and the caller will see that.
         let _ = granted.blocking_recv();
     }
@@ -89,7 +133,7 @@ impl Desk {
 pub(super) async fn attend<T: Send + 'static>(
     work: impl FnOnce(&Desk) -> T + Send + 'static,
     watch: Watch,
-    turns: Arc<Semaphore>,
+    shared: Shared,
     cancel: Cancel,
 ) -> (Stage, Ended<T>) {
     let (messages, mut inbox) = mpsc::unbounded_channel();
@@ -103,7 +147,7 @@ pub(super) async fn attend<T: Send + 'static>(
     if let Err(error) = thread {
         return (Stage::Open, Ended::Panicked(format!("its thread could not be started: {error}")));
     }
-    let mut state = State::new(watch, turns, cancel.clone());
+    let mut state = State::new(watch, shared, cancel.clone());
     let too_long = loop {
         tokio::select! {
             biased;
@@ -137,16 +181,17 @@ struct State {
     limit: Duration,
     alive: Instant,
     stage: Stage,
-    turns: Arc<Semaphore>,
+    shared: Shared,
     cancel: Cancel,
     /// Held until the item ends, or is left behind
-    turn: Option<OwnedSemaphorePermit>,
+    model: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 impl State {
-    fn new(watch: Watch, turns: Arc<Semaphore>, cancel: Cancel) -> Self {
-        let now = Instant::now();
-        Self { start: now, limit: watch.limit, alive: now, stage: Stage::Open, turns, cancel, turn: None }
+    fn new(watch: Watch, shared: Shared, cancel: Cancel) -> Self {
+        let (now, limit, stage) = (Instant::now(), watch.limit, Stage::Open);
+        Self { start: now, limit, alive: now, stage, shared, cancel, model: None, memory: None }
     }
 
     fn note(&mut self, message: &Message) {
@@ -154,24 +199,28 @@ impl State {
         match message {
             Message::Enters(stage) => self.stage = *stage,
             Message::Allow(limit) => self.limit = *limit,
-            Message::Alive | Message::Turn(_) => {}
+            Message::Alive | Message::Wants(..) => {}
         }
     }
 
     async fn hear(&mut self, message: Message) {
         self.note(&message);
-        let Message::Turn(grant) = message else { return };
-        if self.turn.is_none() {
+        let Message::Wants(share, grant) = message else { return };
+        let (held, of, many) = match share {
+            Share::Model => (&mut self.model, &self.shared.model, 1),
+            Share::Memory(units) => (&mut self.memory, &self.shared.memory, units),
+        };
+        if held.is_none() {
             let asked = Instant::now();
-            self.turn = tokio::select! {
-                turn = Arc::clone(&self.turns).acquire_owned() => turn.ok(),
+            *held = tokio::select! {
+                share = Arc::clone(of).acquire_many_owned(many) => share.ok(),
                 () = cancelled(&self.cancel) => None,
             };
             self.start += asked.elapsed();
             self.alive = Instant::now();
         }
         // Cancelled while it waited: the grant is dropped, which wakes it up.
-        if self.turn.is_some() {
+        if held.is_some() {
             let _ = grant.send(());
         }
     }
@@ -202,7 +251,7 @@ mod tests {
     const PATIENT: Watch = Watch { limit: NEVER, stall: NEVER, grace: NEVER };
 
     fn watched<T: Send + 'static>(watch: Watch, work: impl FnOnce(&Desk) -> T + Send + 'static) -> (Stage, Ended<T>) {
-        block_on(attend(work, watch, Arc::new(Semaphore::new(1)), Cancel::default()))
+        block_on(attend(work, watch, Shared::new(None), Cancel::default()))
     }
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -272,7 +321,7 @@ mod tests {
     #[test]
     fn one_item_at_a_time_has_its_turn_and_waiting_is_free() {
         static INSIDE: AtomicUsize = AtomicUsize::new(0);
-        let turns = Arc::new(Semaphore::new(1));
+        let shared = Shared::new(None);
         let work = |desk: &Desk| {
             desk.turn();
             assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
@@ -281,7 +330,7 @@ mod tests {
         };
         // All together they take longer than each may.
         let watch = Watch { limit: SOON * 30, ..PATIENT };
-        let all = (0..40).map(|_| attend(work, watch, Arc::clone(&turns), Cancel::default()));
+        let all = (0..40).map(|_| attend(work, watch, shared.clone(), Cancel::default()));
         block_on(async {
             let mut set = tokio::task::JoinSet::new();
             all.for_each(|item| drop(set.spawn(item)));
@@ -293,24 +342,52 @@ mod tests {
 
     #[test]
     fn the_turn_of_an_item_that_was_left_behind_goes_to_the_next() {
-        let turns = Arc::new(Semaphore::new(1));
+        let shared = Shared::new(None);
         let stuck = |desk: &Desk| {
             desk.turn();
             hang(desk, false);
         };
         let watch = Watch { limit: SOON, grace: SOON, ..PATIENT };
-        let (_, ended) = block_on(attend(stuck, watch, Arc::clone(&turns), Cancel::default()));
+        let (_, ended) = block_on(attend(stuck, watch, shared.clone(), Cancel::default()));
         assert_eq!(ended, Ended::TimedOut { limit: SOON, left_behind: true });
-        let (_, ended) = block_on(attend(Desk::turn, PATIENT, turns, Cancel::default()));
+        let (_, ended) = block_on(attend(Desk::turn, PATIENT, shared, Cancel::default()));
         assert_eq!(ended, Ended::Done(()));
     }
 
     #[test]
     fn who_waits_for_a_turn_can_be_cancelled() {
-        let turns = Arc::new(Semaphore::new(0));
+        let shared = Shared { model: Arc::new(Semaphore::new(0)), ..Shared::new(Some(0)) };
         let cancel = Cancel::default();
         cancel.cancel();
-        let (_, ended) = block_on(attend(|desk: &Desk| desk.turn(), PATIENT, turns, cancel));
+        let wait = |desk: &Desk| {
+            desk.room(1);
+            desk.turn();
+        };
+        let (_, ended) = block_on(attend(wait, PATIENT, shared, cancel));
         assert_eq!(ended, Ended::Done(()));
+    }
+
+    #[test]
+    fn items_that_do_not_fit_beside_each_other_go_one_after_the_other() {
+        static HELD: AtomicUsize = AtomicUsize::new(0);
+        let shared = Shared::new(Some(10 * MEBIBYTE));
+        let item = |mebibytes: usize| {
+            move |desk: &Desk| {
+                desk.room(mebibytes as u64 * MEBIBYTE - 7);
+                assert!(HELD.fetch_add(mebibytes, Ordering::SeqCst) + mebibytes <= 10);
+                desk.turn();
+                std::thread::sleep(SOON / 10);
+                HELD.fetch_sub(mebibytes, Ordering::SeqCst);
+            }
+        };
+        block_on(async {
+            let mut set = tokio::task::JoinSet::new();
+            for mebibytes in [10, 3, 7, 1, 9, 4, 4, 4, 10, 2] {
+                set.spawn(attend(item(mebibytes), PATIENT, shared.clone(), Cancel::default()));
+            }
+            while let Some(ended) = set.join_next().await {
+                assert_eq!(ended.unwrap().1, Ended::Done(()));
+            }
+        });
     }
 }

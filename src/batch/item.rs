@@ -121,6 +121,13 @@ pub struct Brief {
 }
 
 impl Brief {
+    /// Bytes beside the loaded model, for all items that are under way; `None` where nobody limits them.
+    pub(super) fn room(&self) -> Option<u64> {
+        let (most, rates) = (self.options.budget.memory?, self.rates.as_ref()?);
+        // One decoder more waits where there are some: what others are copied from.
+        Some(most.saturating_sub(rates.loaded_bytes + rates.decoder_bytes))
+    }
+
     fn limit(&self, duration_s: Option<f64>, questions: usize) -> Duration {
         let seconds = BASE_S + PER_SECOND * duration_s.unwrap_or(UNKNOWN_S) + PER_QUESTION_S * questions as f64;
         let derived = || Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(86_400));
@@ -174,7 +181,7 @@ pub(super) fn work(
     if let (false, Some(record)) = (brief.retry_failed, held(store).failures().of(&source.place, &tried)) {
         return Ok(Worked::FailedBefore { unreadable: record.is_unreadable() });
     }
-    let Prepared { facts, jobs, video, .. } = prepare(source, fingerprint, brief, || desk.enter(Stage::Plan))?;
+    let Prepared { facts, plan, jobs, video } = prepare(source, fingerprint, brief, || desk.enter(Stage::Plan))?;
     let mut lines = recall(store, &jobs, source, &facts);
     let shared = lines.len();
     let open: Vec<&Job> = {
@@ -183,6 +190,11 @@ pub(super) fn work(
         jobs.iter().filter(|job| !answered(job)).collect()
     };
     if !open.is_empty() {
+        // Plans fit one by one; those under way have to fit together.
+        if let (Some(rates), Some(room)) = (&brief.rates, brief.room()) {
+            let bytes = plan.memory_bytes(brief.model.vlm().card(), video.info(), rates);
+            desk.room(bytes.saturating_sub(rates.loaded_bytes).min(room));
+        }
         lines.extend(answer(source, brief, desk, &facts, &video, &open)?);
         if Stamp::of(&source.path) != before {
             return Err(ItemError::Changed { path: source.path.clone() });

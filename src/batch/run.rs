@@ -1,6 +1,6 @@
 //! Some items at once, each watched; what they give is written down as it comes.
 
-use super::crew::{self, Ended, Watch};
+use super::crew::{self, Ended, Shared, Watch};
 use super::gather::Source;
 use super::item::{self, Brief, ItemError, Stage, Worked, held};
 use super::report::{Counts, Explained, FailureRecord};
@@ -11,7 +11,6 @@ use blake3::Hash;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// An item's time before it is known how long its video is: fingerprint and headers, on a slow disk.
@@ -110,7 +109,7 @@ pub fn run(
         progress: Progress::new(&orders.sources),
         started: Instant::now(),
         store: Arc::new(Mutex::new(store)),
-        turns: Arc::new(Semaphore::new(1)),
+        shared: Shared::new(orders.brief.room()),
         items: HashMap::new(),
         under_way: JoinSet::new(),
         brief: orders.brief,
@@ -130,7 +129,7 @@ struct Batch<'a> {
     progress: Progress,
     started: Instant,
     store: Arc<Mutex<Store>>,
-    turns: Arc<Semaphore>,
+    shared: Shared,
     /// The flags of items under way, by place
     items: HashMap<String, Cancel>,
     under_way: JoinSet<Outcome>,
@@ -183,9 +182,9 @@ impl Batch<'_> {
             move |desk: &crew::Desk| item::work(&source, &brief, &store, desk, &attempt)
         };
         let watch = Watch { limit: self.brief.timeout.unwrap_or(OPENING), stall: STALL, grace: GRACE };
-        let turns = Arc::clone(&self.turns);
+        let shared = self.shared.clone();
         self.under_way.spawn(async move {
-            let (stage, ended) = crew::attend(work, watch, turns, cancel).await;
+            let (stage, ended) = crew::attend(work, watch, shared, cancel).await;
             Outcome { source, attempt: attempt.get().copied(), stage, ended }
         });
     }

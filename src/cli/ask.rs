@@ -312,7 +312,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let rates = match options.budget == Budget::default() {
         true => None,
         false => {
-            let machine = rates::of_machine(model.facts(), context, || rates::measure(&model))?;
+            let machine = rates::of_machine(model.facts(), context, || rates::measure(&model, context))?;
             Some(rates::of_video(&machine, &input, &options, model.vlm().card().fps)?)
         }
     };

@@ -2,7 +2,7 @@
 
 use super::failure::Kind;
 use super::parse_time;
-use crate::decode::apart::{self, MEMORY};
+use crate::decode::apart::{self, ForkServer, MEMORY};
 use crate::decode::{Limits, Program};
 use crate::recipe;
 use crate::scenes;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// The only argument of the process that decodes. No command: nobody but this program starts it.
 const DECODER: &str = "--serve-decoder";
+/// The same of the process that copies itself to decode.
+const FORK_SERVER: &str = "--fork-decoders";
 /// What the process may know of the environment: where a linker finds FFmpeg.
 const ENVIRONMENT: [&str; 2] = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
@@ -45,9 +47,14 @@ impl DecoderArgs {
         Limits {
             open_timeout: stall.map_or(usual.open_timeout, |stall| stall.min(usual.open_timeout)),
             stall_timeout: stall.unwrap_or(usual.stall_timeout),
-            apart: (!self.in_process_decoder).then(|| Arc::new(self.program())),
+            apart: self.is_apart().then(|| Arc::new(self.program())),
             ..usual
         }
+    }
+
+    /// Whether decoding has a process of its own.
+    pub(super) fn is_apart(&self) -> bool {
+        !self.in_process_decoder
     }
 
     /// The program that decodes.
@@ -62,6 +69,10 @@ impl DecoderArgs {
             arguments: vec![DECODER.into()],
             environment: ENVIRONMENT.into_iter().filter_map(known).collect(),
             memory: self.decoder_memory.unwrap_or(MEMORY),
+            fork_server: match self.decoder {
+                None => ForkServer::by(vec![FORK_SERVER.into()]),
+                Some(_) => ForkServer::default(),
+            },
         }
     }
 
@@ -78,11 +89,18 @@ impl DecoderArgs {
 
 /// Whether this process was started to decode.
 pub(super) fn is_wanted() -> bool {
-    std::env::args_os().nth(1).as_deref() == Some(OsStr::new(DECODER))
+    is_called(DECODER) || is_called(FORK_SERVER)
+}
+
+fn is_called(name: &str) -> bool {
+    std::env::args_os().nth(1).as_deref() == Some(OsStr::new(name))
 }
 
 /// Decodes for the process at the other end of stdin and stdout.
 pub(super) fn serve() -> ExitCode {
+    if is_called(FORK_SERVER) && !apart::fork_server() {
+        return ExitCode::SUCCESS;
+    }
     // As it is, without a buffer that looks for line ends in pictures.
     if let Ok(stdout) = std::io::stdout().as_fd().try_clone_to_owned() {
         apart::serve(std::io::stdin(), File::from(stdout), &scenes::serve, || std::process::exit(0));

@@ -51,7 +51,7 @@ pub(super) fn forecast(
 ) -> Result<Forecast> {
     let facts = input.facts()?;
     let outline = model.outline()?;
-    let machine = rates::of_machine(outline.facts(), context, || rates::measure(&model.load()?))?;
+    let machine = rates::of_machine(outline.facts(), context, || rates::measure(&model.load()?, context))?;
     let rates = rates::of_video(&machine, input, options, outline.fps())?;
     let info = input.video.info();
     let prospect = Prospect { facts: &facts, info, pipeline: &pipeline.reading.pipeline, options, question };

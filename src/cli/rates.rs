@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Changes when what is measured, or how, does.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The rates of `facts` on this machine: from the cache, or measured now by `measure` and kept.
 ///
@@ -21,25 +21,30 @@ pub(super) fn of_machine(
     measure: impl FnOnce() -> Result<Rates>,
 ) -> Result<Rates> {
     let file = file(facts);
-    let known = file.as_ref().and_then(|file| serde_json::from_slice(&std::fs::read(file).ok()?).ok());
-    if let Some(rates) = known {
-        return Ok(rates);
+    let kept = || file.as_ref().and_then(|file| serde_json::from_slice(&std::fs::read(file).ok()?).ok());
+    let here = |rates: Rates| match context.decoder.is_apart() {
+        true => rates,
+        false => Rates { decoder_bytes: 0, ..rates },
+    };
+    if let Some(rates) = kept() {
+        return Ok(here(rates));
     }
     output::note(context, "measuring this machine once for this model");
     let rates = measure()?;
     // A cache that cannot be written costs another second the next time.
-    if let Some(Err(error)) = file.map(|file| keep(&file, &rates)) {
+    if let Some(Err(error)) = file.as_ref().map(|file| keep(file, &rates)) {
         tracing::info!("the rates are not kept: {error}");
     }
-    Ok(rates)
+    // Whoever was first is right, so that what was planned once is planned again.
+    Ok(here(kept().unwrap_or(rates)))
 }
 
 /// Measures a model on this machine.
 ///
 /// # Errors
 /// With exit code 1 when it fails.
-pub(super) fn measure(model: &Model) -> Result<Rates> {
-    run::calibrate(model).map_err(|error| Failure::new(Kind::Internal, error))
+pub(super) fn measure(model: &Model, context: &Context) -> Result<Rates> {
+    run::calibrate(model, &context.decoder.program()).map_err(|error| Failure::new(Kind::Internal, error))
 }
 
 /// The rates of a machine with what decoding the video takes.
@@ -72,6 +77,8 @@ fn keep(file: &Path, rates: &Rates) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
     temporary.write_all(&serde_json::to_vec(rates)?)?;
-    temporary.persist(file)?;
-    Ok(())
+    match temporary.persist_noclobber(file) {
+        Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
 }

@@ -1,7 +1,7 @@
 //! What this machine does with a model, and with a file: measured in about a second, so that costs can be told before a run.
 
 use super::{Model, Rates, RunError};
-use crate::decode::{DecodeError, Feed, Limits, Request, Sampling};
+use crate::decode::{DecodeError, Feed, Limits, Program, Request, Sampling, apart};
 use crate::generate::PREFILL_ROWS;
 use cpu_time::ProcessTime;
 use image::RgbImage;
@@ -42,15 +42,17 @@ impl Meter {
     }
 }
 
-/// Measures the model on this machine.
+/// Measures the model on this machine, and the program that decodes.
 ///
 /// # Errors
 /// When the model fails.
-pub fn calibrate(model: &Model) -> Result<Rates, ModelError> {
+pub fn calibrate(model: &Model, decoder: &Program) -> Result<Rates, ModelError> {
     let vlm = model.vlm();
     let (pixel_s, patch_s) = looking(vlm)?;
     let mut short = run(vlm, PROMPT)?;
-    let loaded_bytes = resident_bytes().unwrap_or(vlm.card().weight_bytes);
+    let loaded_bytes = resident_bytes(std::process::id()).unwrap_or(vlm.card().weight_bytes);
+    // A program that does not start decodes nothing, and whoever needs it is told.
+    let decoder_bytes = apart::idle(decoder, &Limits::default(), resident_bytes).ok().flatten().unwrap_or(0);
     let mut long = run(vlm, PROMPT * 4)?;
     while long.prompt_s < LONG_ENOUGH_S && long.tokens * 2 <= LONGEST_PROMPT.min(vlm.card().context) {
         (short, long) = (run(vlm, short.tokens * 2)?, run(vlm, long.tokens * 2)?);
@@ -63,7 +65,7 @@ pub fn calibrate(model: &Model) -> Result<Rates, ModelError> {
     let token_s = (long.prompt_s / b - score_s * b / 2.0).max(0.0);
     let step_key_s = ((long.step_s - short.step_s) / (b - a)).max(0.0);
     let step_s = (long.step_s - step_key_s * b).max(0.0);
-    Ok(Rates { pixel_s, patch_s, token_s, score_s, step_s, step_key_s, loaded_bytes, decode_s: 0.0 })
+    Ok(Rates { pixel_s, patch_s, token_s, score_s, step_s, step_key_s, loaded_bytes, decoder_bytes, decode_s: 0.0 })
 }
 
 /// Seconds per source pixel and per patch.
@@ -178,9 +180,9 @@ fn decoding(video: &Feed, span: Span, fps: f64) -> Result<(f64, u64, f64), Decod
     Ok((begun.shared() + apart, report.frames_decoded, rate))
 }
 
-/// Resident memory of this process, where the system tells it.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+/// Resident memory of a process, where the system tells it.
+fn resident_bytes(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }

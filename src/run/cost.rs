@@ -37,6 +37,8 @@ pub struct Rates {
     pub step_key_s: f64,
     /// Bytes of the process with the model loaded and warm
     pub loaded_bytes: u64,
+    /// Bytes of a decoder's process that has not read its file yet; 0 where decoding has none of its own
+    pub decoder_bytes: u64,
     /// Per second of video, for decoding: the file's, not the machine's alone, and so measured on the file
     #[serde(skip)]
     pub decode_s: f64,
@@ -45,7 +47,7 @@ pub struct Rates {
 /// What a run takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
-    /// Peak of resident memory
+    /// Peak of resident memory, the decoder's process included
     pub memory_bytes: u64,
     /// Keys and values of the prompt
     pub kv_bytes: u64,
@@ -108,7 +110,8 @@ fn memory(work: &Work<'_>, rates: &Rates) -> u64 {
     let looking = pictures + patches + 2 * table(work.held);
     let asking = table(work.visual) + kv_bytes(card, prompt) + activations;
     // Half of what the smaller of both took has not gone back to the system, as measured on videos from seconds to hours.
-    rates.loaded_bytes + looking.max(asking) + looking.min(asking) / 2
+    // What decoding holds, it holds in the decoder's process where there is one: that adds what such a process takes to begin with.
+    rates.loaded_bytes + rates.decoder_bytes + looking.max(asking) + looking.min(asking) / 2
 }
 
 fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {

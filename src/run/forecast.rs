@@ -29,7 +29,7 @@ pub struct Forecast {
     pub plan: Plan,
     /// Tokens of the prompt, visual ones included; times are taken to fall where they are asked for
     pub prompt_tokens: usize,
-    /// Peak of resident memory in bytes
+    /// Peak of resident memory in bytes, the decoder's process included
     pub memory_bytes: u64,
     /// Of these, keys and values of the prompt
     pub kv_bytes: u64,

@@ -1,6 +1,6 @@
 //! Options -> Plan: what will be done, decided before a frame is read.
 
-use super::cost::{Rates, Work};
+use super::cost::{Cost, Rates, Work};
 use super::fit::{self, Fitting};
 use super::scrutiny::{EvidencePlan, QuestionPlan};
 use crate::compress::{self, Compressor};
@@ -261,6 +261,12 @@ impl Plan {
             held: if self.sample.keep < 1.0 { self.vision.tokens } else { visual },
             prefill: &self.prefill,
         }
+    }
+
+    /// Peak of resident memory of a run by this plan, the loaded model and the decoder's process included.
+    #[must_use]
+    pub fn memory_bytes(&self, card: &Card, info: &VideoInfo, rates: &Rates) -> u64 {
+        Cost::of(&self.work(card, info), rates).memory_bytes
     }
 
     /// The compressor, where there is one.

@@ -5,8 +5,10 @@ use crate::support::clip::Clip;
 use crate::support::command::{Outcome, longsight};
 use crate::support::stand_in::{decoder, script};
 use crate::support::{files, media};
-use longsight::decode::apart::{MEMORY, examine};
-use longsight::decode::{DecodeError, DecodeReport, Feed, Limits, Request, Sampling, Size, Warning, WarningKind};
+use longsight::decode::apart::{ForkServer, MEMORY, examine};
+use longsight::decode::{
+    DecodeError, DecodeReport, Feed, Limits, Program, Request, Sampling, Size, Warning, WarningKind,
+};
 use longsight::scenes::{self, Wishes};
 use longsight_models::Span;
 use std::ffi::OsStr;
@@ -154,7 +156,7 @@ fn one_process_answers_one_ask_after_another() {
     }
     // The second decoder that is started crashes.
     let once = format!("mkdir '{0}/started' || kill -SEGV $$\nexec $real", folder.path().display());
-    let program = longsight::decode::Program { path: script(folder.path(), "once", &once), ..decoder(MEMORY) };
+    let program = Program { path: script(folder.path(), "once", &once), ..decoder(MEMORY) };
     let feed = Feed::open(&path, &Limits { apart: Some(Arc::new(program)), ..Limits::default() }).unwrap();
     let mut stream = feed.stream(&Request::new(Sampling::All)).unwrap();
     assert_eq!(stream.by_ref().take(3).count(), 3);
@@ -166,6 +168,61 @@ fn one_process_answers_one_ask_after_another() {
     drop(feed.stream(&Request::new(Sampling::All)).unwrap());
     let again = feed.stream(&Request::new(Sampling::All)).err();
     assert!(matches!(again, Some(DecodeError::Crashed { .. })), "one that was left amid its work is gone: {again:?}");
+}
+
+/// Limits whose decoders come from a fork server that is called with `argument`; every program that is started for them leaves a
+/// line in the file.
+fn forked(folder: &Path, argument: &str) -> (Limits, PathBuf) {
+    let starts = folder.join("starts");
+    let count = format!("echo \"$1\" >> '{}'\nexec ${{real%% *}} \"$@\"", starts.display());
+    let path = script(folder, "counts", &count);
+    let program = Program { path, fork_server: ForkServer::by(vec![argument.into()]), ..decoder(MEMORY) };
+    (Limits { apart: Some(Arc::new(program)), ..Limits::default() }, starts)
+}
+
+#[test]
+fn copies_of_a_fork_server_are_what_a_decoder_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    if !Clip::steady(60).write(&path) {
+        return;
+    }
+    let (limits, starts) = forked(folder.path(), "--fork-decoders");
+    let here = Feed::open(&path, &Limits::default()).unwrap();
+    let all = Request::new(Sampling::All);
+    let expected = seen(&here, &all, usize::MAX);
+    let feeds: Vec<Feed> = (0..4).map(|_| Feed::open(&path, &limits).unwrap()).collect();
+    for feed in &feeds {
+        assert_eq!(seen(feed, &all, usize::MAX), expected);
+        assert!(feed.spent_apart() > Duration::ZERO);
+    }
+    let program = limits.apart.as_deref().unwrap();
+    let target = folder.path().join("trespass");
+    let (alone, copy) = (decoder(MEMORY), |path: &Path| examine(program, &Limits::default(), path).unwrap());
+    assert_eq!(copy(&target), examine(&alone, &Limits::default(), &target).unwrap());
+    let size = Size::Exact { width: 50_000, height: 50_000 };
+    let mut stream = feeds[3].stream(&Request { size, ..Request::new(Sampling::All) }).unwrap();
+    assert_eq!(stream.by_ref().count(), 0);
+    let ended = stream.finish();
+    let refused = ended.as_ref().is_ok_and(|report| !report.warnings.is_empty());
+    assert!(refused || matches!(ended, Err(DecodeError::Crashed { .. })), "{ended:?}");
+    assert_eq!(seen(&Feed::open(&path, &limits).unwrap(), &all, usize::MAX), expected, "one that fails harms no other");
+    assert_eq!(std::fs::read_to_string(starts).unwrap(), "--serve-decoder\n--fork-decoders\n");
+}
+
+#[test]
+fn without_its_fork_server_a_decoder_is_started_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    if !Clip::steady(30).write(&path) {
+        return;
+    }
+    let (limits, starts) = forked(folder.path(), "--no-such-flag");
+    for _ in 0..3 {
+        let feed = Feed::open(&path, &limits).unwrap();
+        assert_eq!(feed.list(&Request::new(Sampling::All)).unwrap().0.len(), 30);
+    }
+    assert_eq!(std::fs::read_to_string(starts).unwrap().matches("--serve-decoder\n").count(), 3);
 }
 
 #[test]

@@ -91,6 +91,13 @@ impl Batch {
         serde_json::from_str(&outcome.stdout).unwrap()
     }
 
+    /// Names and numbers of lines of all that was written.
+    fn tree(&self) -> Vec<(PathBuf, usize)> {
+        let lines = |path: &Path| std::fs::read_to_string(path).unwrap().lines().count();
+        let below = |path: &PathBuf| (path.strip_prefix(self.out()).unwrap().to_owned(), lines(path));
+        crate::support::files(&self.out()).iter().map(below).collect()
+    }
+
     fn start(&self, more: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longsight"));
         command.args(self.arguments(more)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -475,34 +482,90 @@ fn a_torn_line_is_repaired_and_its_answer_given_again() {
     }
 }
 
-#[test]
-fn killed_at_any_moment_it_goes_on_to_the_same_answers() {
-    let names = ["a.mp4", "b/c.mp4", "b/d.mp4", "e.mp4", "f.mp4"];
-    let batch = Batch::of(&names, TWO);
+/// Kills a batch at `kills` moments within `longest` of its starts, and starts it again; where it comes to its end, what it left
+/// is compared with what an uninterrupted run leaves, and it begins anew.
+fn kill(batch: &Batch, kills: usize, longest: Duration) {
     batch.file("empty.mp4", b"");
+    batch.ends(4, &[]);
+    let whole = (batch.answers(), batch.tree());
+    let anew = || std::fs::remove_dir_all(batch.out()).unwrap();
+    anew();
     let mut seed = 88_172_645_463_325_252_u64;
-    for _ in 0..8 {
+    let (mut killed, mut ended) = (0, 0);
+    while killed < kills {
         let mut child = batch.start(&[]);
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
-        std::thread::sleep(Duration::from_millis(seed % 900));
+        std::thread::sleep(longest.mul_f64((seed % 4096) as f64 / 4096.0));
+        if let Some(status) = child.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(4));
+            assert_eq!(whole, (batch.answers(), batch.tree()), "after {killed} kills");
+            ended += 1;
+            anew();
+            continue;
+        }
         child.kill().unwrap();
         child.wait().unwrap();
+        killed += 1;
+        // What stands there is true at any moment.
+        let torn = |path: &Path| std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&last| last != b'\n'));
+        if !torn(&batch.out().join("answers.jsonl")) {
+            assert!(batch.answers().is_subset(&whole.0), "after {killed} kills");
+        }
     }
     batch.ends(4, &[]);
-    let killed = batch.answers();
-    let tree = |batch: &Batch| -> Vec<(PathBuf, usize)> {
-        let files = crate::support::files(&batch.out());
-        let lines = |path: &Path| std::fs::read_to_string(path).unwrap().lines().count();
-        files.iter().map(|path| (path.strip_prefix(batch.out()).unwrap().to_owned(), lines(path))).collect()
+    assert_eq!(whole, (batch.answers(), batch.tree()), "nothing temporary is left, no line lost or doubled");
+    println!("{killed} kills, {} batches whole", ended + 1);
+}
+
+#[test]
+fn killed_at_any_moment_it_goes_on_to_the_same_answers() {
+    kill(&Batch::of(&["a.mp4", "b/c.mp4", "b/d.mp4", "e.mp4", "f.mp4"], TWO), 8, Duration::from_millis(900));
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --release -p longsight --test it two_hundred -- --ignored --nocapture"]
+fn killed_two_hundred_times_fifty_videos_are_answered_as_if_nothing_had_happened() {
+    let names: Vec<String> = (0..50).map(|number| format!("{}/{number}.mp4", number % 7)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    kill(&Batch::of(&names, TWO), 200, Duration::from_secs(6));
+}
+
+#[test]
+fn memory_is_a_ceiling_for_every_video_and_for_those_under_way_together() {
+    let batch = Batch::of(&["small.mp4", "too.mp4"], TWO);
+    let large = batch.folder.path().join("clip.mp4");
+    let script = Script::write(Split::HeldOut, 60, &Wishes { shortest: 4.0, longest: 4.0 });
+    let options = EncodeOptions { width: 960, height: 720, preset: "veryfast".to_owned(), ..EncodeOptions::default() };
+    encode(&script, &large, &options).unwrap();
+    std::fs::rename(large, batch.videos().join("large.mp4")).unwrap();
+    age(&batch.videos().join("large.mp4"));
+    batch.ends(4, &["--memory", "1M"]);
+    let needs = |place: &str| {
+        let failed = batch.lines("failed.jsonl");
+        let line = failed.iter().find(|line| line["place"] == place).unwrap();
+        assert_eq!((&line["code"], &line["stage"]), (&"does_not_fit".into(), &"plan".into()), "{line}");
+        assert!(line["command"].as_str().unwrap().contains("--memory=1048576"), "{line}");
+        let hint = line["hint"].as_str().unwrap();
+        let size = hint.strip_prefix("--memory ").unwrap().split_once("M would fit").unwrap().0;
+        size.parse::<u64>().unwrap()
     };
-    let killed_tree = tree(&batch);
-    std::fs::remove_dir_all(batch.out()).unwrap();
-    batch.ends(4, &[]);
-    assert_eq!(killed, batch.answers());
-    assert_eq!(killed.len(), 10);
-    assert_eq!(killed_tree, tree(&batch), "nothing temporary is left, no line lost or doubled");
+    let (small, large) = (needs("small.mp4"), needs("large.mp4"));
+    assert!(small < large, "{small} {large}");
+    let memory = |mebibytes: u64| format!("--memory={mebibytes}M");
+    // Less than one of the small ones takes beside the other.
+    let summary = batch.ends(4, &[&memory(small), "--jobs", "3"]);
+    assert_eq!((&summary["done"], &summary["failed"], &summary["answers"]), (&2.into(), &1.into(), &4.into()));
+    assert_eq!(places(&batch.lines("failed.jsonl")), ["large.mp4"]);
+    let summary = batch.ends(0, &[&memory(large), "--jobs", "3"]);
+    assert_eq!((&summary["done"], &summary["failed"]), (&3.into(), &0.into()));
+    // The decoder's process counts.
+    let apart = batch.ends(4, &["--memory", "1M", "--retry-failed"]);
+    assert_eq!(apart["failed"], 3);
+    let whole = needs("small.mp4");
+    batch.ends(4, &["--memory", "1M", "--retry-failed", "--in-process-decoder"]);
+    assert!(needs("small.mp4") < whole);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Programs that stand in for a decoder, and the decoder itself as a program.
 
 use longsight::decode::Program;
+use longsight::decode::apart::ForkServer;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,7 @@ pub(crate) fn decoder(memory: u64) -> Program {
         arguments: vec!["--serve-decoder".into()],
         environment: linker.into_iter().collect(),
         memory,
+        fork_server: ForkServer::default(),
     }
 }
 

@@ -32,7 +32,10 @@ const NOTES: &str = r#"The file of questions has one a line, in words, or as JSO
 
 OUT/answers.jsonl has one answer a line, OUT/videos/ the same for each video, OUT/failed.jsonl one line for each video that
 failed, with a command that does the same again. The same command goes on where it was interrupted, and does only what is
-missing or has changed. Shards have folders of their own; their answers.jsonl can be joined."#;
+missing or has changed. Shards have folders of their own; their answers.jsonl can be joined.
+
+With --memory, every video is looked at in a way that fits; one that cannot fit fails, and its line says what would. Videos under
+way wait for each other where they would not fit together."#;
 
 /// Items under way at once: one that the language model works on, one that is looked at meanwhile.
 const JOBS: usize = 2;
@@ -141,7 +144,7 @@ fn work_off(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let store = if args.dry_run { None } else { Some(open(&args.out, &sources)?) };
     let model = args.model.load()?;
     let rates = match options.budget.memory {
-        Some(_) => Some(rates::of_machine(model.facts(), context, || rates::measure(&model))?),
+        Some(_) => Some(rates::of_machine(model.facts(), context, || rates::measure(&model, context))?),
         None => None,
     };
     let brief = Brief {

@@ -2,6 +2,7 @@
 
 use super::Program;
 use super::confine::Confinement;
+use super::fork::{Process, Started};
 use super::wire::{self, Ask, FRAME_BYTES, FrameHead, HEAD_BYTES, Kind, Ready, Start};
 use crate::decode::Limits;
 use crate::decode::error::DecodeError;
@@ -13,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub(crate) type Home = Arc<Mutex<Option<Session>>>;
 /// A running decoder of one file. Dropping it kills the process.
 pub(crate) struct Session {
     path: PathBuf,
-    child: Child,
+    process: Process,
     asks: ChildStdin,
     replies: ChildStdout,
     stderr: Option<ChildStderr>,
@@ -91,27 +91,13 @@ impl Session {
     ) -> Result<(Self, Ready), DecodeError> {
         let name = path.unwrap_or(&program.path);
         let failed = |source| DecodeError::NotStarted { path: name.to_path_buf(), source };
-        let mut child = Command::new(&program.path)
-            .args(&program.arguments)
-            .env_clear()
-            .envs(program.environment.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Ctrl-C is this process's to answer; the decoder goes when its pipe closes.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(asks), Some(replies), Some(stderr)) = pipes else {
-            return Err(failed(io::ErrorKind::BrokenPipe.into()));
-        };
+        let Started { process, asks, replies, stderr } = program.start().map_err(failed)?;
         for pipe in [asks.as_raw_fd(), replies.as_raw_fd(), stderr.as_raw_fd()] {
             never_wait(pipe).map_err(failed)?;
         }
         let mut session = Self {
             path: name.to_path_buf(),
-            child,
+            process,
             asks,
             replies,
             stderr: Some(stderr),
@@ -288,7 +274,7 @@ impl Session {
     fn ended(&mut self) -> DecodeError {
         let since = Instant::now();
         let status = loop {
-            match self.child.try_wait() {
+            match self.process.try_wait() {
                 Ok(Some(status)) => break status.to_string(),
                 Ok(None) if since.elapsed() < ENDING => std::thread::sleep(Duration::from_millis(1)),
                 _ => break "it closed its pipe".to_owned(),
@@ -327,9 +313,9 @@ type Heard = Result<Reply, DecodeError>;
 impl Drop for Session {
     fn drop(&mut self) {
         // Both fail only where it has ended; one that hangs inside the kernel is left behind.
-        let _ = self.child.kill();
+        let _ = self.process.kill();
         let since = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && since.elapsed() < ENDING {
+        while matches!(self.process.try_wait(), Ok(None)) && since.elapsed() < ENDING {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -428,4 +414,9 @@ pub(super) fn examine(
         },
         _ => Err(call.garbled("something else than an outcome")),
     }
+}
+
+pub(super) fn idle<T>(program: &Program, limits: &Limits, look: impl FnOnce(u32) -> T) -> Result<T, DecodeError> {
+    let (session, _) = Session::launch(program, None, limits, &AtomicBool::new(false))?;
+    Ok(look(session.process.id()))
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::wire::{FrameHead, Kind, Ready};
-use super::{Confinement, Program, wire};
+use super::{Confinement, ForkServer, Program, wire};
 use crate::decode::info::VideoInfo;
 use crate::decode::{DecodeError, DecodeReport, Feed, FrameFacts, Limits, Orientation, Request, Sampling, Size};
 use longsight_models::{Span, TimeBase, Timestamp};
@@ -42,6 +42,7 @@ impl Script {
         std::fs::write(&file, &self.0).unwrap();
         let script = format!("cat '{}'; {after}", file.display());
         let program = Program {
+            fork_server: ForkServer::default(),
             path: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
             environment: Vec::new(),
