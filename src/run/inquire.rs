@@ -322,7 +322,7 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
         Constraint::Ordinal(ordinal) => Some(*ordinal),
         _ => None,
     });
-    if question::asks_when(&reading.content) && !answer.evidence.is_empty() {
+    if question.choices.is_empty() && question::asks_when(&reading.content) && !answer.evidence.is_empty() {
         times(&mut answer, ordinal);
     }
     if let Some(ordinal) = ordinal {

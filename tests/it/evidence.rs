@@ -182,6 +182,10 @@ fn lengths_and_orders_follow_from_the_spans_that_are_shown() {
     let choices = ["--choices", &format!("A. the {other}"), &format!("B. the {one}")];
     let first = ask(&path, &[&["Which of these appears first?"], &choices[..]].concat());
     assert_eq!((&first["answer"], &first["choice"]), (&"B.".into(), &choices[2].into()), "{first}");
+    let choices =
+        ["--choices", "A. from 0.0 to 0.5 seconds", &format!("B. from {} to {} seconds", early.start, early.end)];
+    let when = ask(&path, &[&[&*format!("When is the {one} visible?")], &choices[..]].concat());
+    assert_eq!((&when["answer"], &when["status"]), (&"B.".into(), &"supported".into()), "{when}");
     let plain = ask(&path, &[&format!("Does the {other} appear before or after the {one}?"), "--no-check"]);
     assert!(plain["plan"]["question"].is_null() && plain["evidence"].as_array().unwrap().is_empty(), "{plain}");
 }
