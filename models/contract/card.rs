@@ -1,9 +1,10 @@
 //! What can be known of a model without running it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The number format of the stored weights or of the computation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DTypeName {
     /// 32-bit floats
@@ -15,7 +16,7 @@ pub enum DTypeName {
 }
 
 /// Facts about a checkpoint, read from its configuration.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Card {
     /// The family's name (`qwen3_vl`)
     pub family: &'static str,

@@ -71,8 +71,13 @@ pub struct Note {
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     /// There is nothing to do
-    #[error("no video was found")]
-    Nothing,
+    #[error("{}: no video was found{}", list_of(paths.iter().map(|path| path.display())), matching(include))]
+    Nothing {
+        /// Where
+        paths: Vec<PathBuf>,
+        /// What names had to be like
+        include: Vec<String>,
+    },
     /// A folder that was named cannot be read
     #[error("{}: cannot be read: {source}", path.display())]
     Folder {
@@ -81,6 +86,14 @@ pub enum GatherError {
         /// Why
         source: std::io::Error,
     },
+}
+
+fn list_of(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn matching(include: &[String]) -> String {
+    if include.is_empty() { String::new() } else { format!(" that matches `{}`", list_of(include.iter())) }
 }
 
 /// A list of paths: separated by NUL where there is one, else one a line.
@@ -121,7 +134,8 @@ pub fn gather(inputs: &Inputs) -> Result<Gathered, GatherError> {
         found.iter().map(|found| (found.relative.clone(), absolute(&found.path))).collect();
     let all: Vec<Source> = found.into_iter().zip(place::places(&named)).map(|(found, place)| found.at(place)).collect();
     if all.is_empty() {
-        return Err(GatherError::Nothing);
+        let include = inputs.selection.include.iter().map(|selector| selector.text().to_owned()).collect();
+        return Err(GatherError::Nothing { paths: inputs.paths.clone(), include });
     }
     let of_shard = |source: &&Source| inputs.selection.shard.is_none_or(|shard| in_shard(&source.place, shard));
     Ok(Gathered { sources: all.iter().filter(of_shard).cloned().collect(), all, notes })

@@ -2,8 +2,9 @@
 
 use super::gather::Source;
 use super::selector::{Selector, SelectorError};
-use crate::run::Question;
+use crate::run::{Question, QuestionFault};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The questions of a batch, in the order of their file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ struct Asked {
 struct Line {
     question: String,
     #[serde(default)]
-    choices: Vec<String>,
+    choices: Option<Vec<String>>,
     #[serde(default)]
     video: Option<String>,
 }
@@ -39,13 +40,21 @@ pub enum QuestionError {
         /// What is wrong
         message: String,
     },
-    /// A question or a choice without words
-    #[error("line {line}: {what} is empty")]
-    Empty {
+    /// A line that is no question
+    #[error("line {line}: {what}")]
+    NoQuestion {
         /// From 1
         line: usize,
-        /// What
+        /// What it is
         what: &'static str,
+    },
+    /// A question that cannot be asked
+    #[error("line {line}: {source}")]
+    Fault {
+        /// From 1
+        line: usize,
+        /// Why
+        source: QuestionFault,
     },
     /// A pattern that makes no sense
     #[error("line {line}: {source}")]
@@ -61,7 +70,8 @@ pub enum QuestionError {
 }
 
 impl Questions {
-    /// Reads a file's text. A line that begins with `{` is JSON, any other is a question in words; empty ones are skipped.
+    /// Reads a file's text. A line that begins with `{` is JSON, and so is one that is a string of JSON; any other is a question in words.
+    /// Empty ones are skipped.
     ///
     /// # Errors
     /// At the first line that cannot be understood, or when there is no question.
@@ -101,18 +111,22 @@ impl Questions {
 
 impl Asked {
     fn parse(line: usize, text: &str) -> Result<Self, QuestionError> {
-        let written = if text.starts_with('{') {
-            serde_json::from_str(text).map_err(|error| QuestionError::Json { line, message: error.to_string() })?
-        } else {
-            Line { question: text.to_owned(), choices: Vec::new(), video: None }
+        let none = |what| Err(QuestionError::NoQuestion { line, what });
+        if text.contains('\0') {
+            return none("it holds NUL bytes, as no text does");
+        }
+        let written = match serde_json::from_str(text) {
+            _ if text.starts_with('{') => serde_json::from_str(text).map_err(|error| json(line, &error))?,
+            Ok(Value::String(question)) => Line { question, choices: None, video: None },
+            Ok(Value::Array(_)) => return none("a list is no question"),
+            Ok(_) => return none("a number or a constant of JSON is no question"),
+            Err(_) => Line { question: text.to_owned(), choices: None, video: None },
         };
-        let question = Question { text: written.question.trim().to_owned(), choices: written.choices };
-        if question.text.is_empty() {
-            return Err(QuestionError::Empty { line, what: "the question" });
+        if written.choices.as_ref().is_some_and(Vec::is_empty) {
+            return none("there are no choices in `choices`");
         }
-        if question.choices.iter().any(|choice| choice.trim().is_empty()) {
-            return Err(QuestionError::Empty { line, what: "a choice" });
-        }
+        let question = Question::read(&written.question, &written.choices.unwrap_or_default())
+            .map_err(|source| QuestionError::Fault { line, source })?;
         let video = written.video.as_deref().map(Selector::new).transpose();
         Ok(Self { line, question, video: video.map_err(|source| QuestionError::Video { line, source })? })
     }
@@ -122,6 +136,13 @@ impl Asked {
             video.selects(&source.relative) || source.path.to_str().is_some_and(|path| video.text() == path)
         })
     }
+}
+
+/// What is wrong with a line of JSON: of the parser's place in it, the column, since the line is the file's.
+fn json(line: usize, error: &serde_json::Error) -> QuestionError {
+    let message = error.to_string();
+    let fact = message.rsplit_once(" at line ").map_or(message.as_str(), |(fact, _)| fact);
+    QuestionError::Json { line, message: format!("{fact} at column {}", error.column()) }
 }
 
 #[cfg(test)]
@@ -165,7 +186,12 @@ mod tests {
             ("", "no question"),
             ("ok\n{\"question\": \" \"}", "line 2: the question is empty"),
             ("{\"question\": \"a\", \"choices\": [\"\"]}", "line 1: a choice is empty"),
-            ("{\"question\": \"a\", \"vidoe\": \"b\"}", "unknown field `vidoe`"),
+            ("ok\n{\"question\": \"a\", \"vidoe\": \"b\"}", "line 2: unknown field `vidoe`"),
+            ("ok\n[\"a\"]", "line 2: a list is no question"),
+            ("42", "line 1: a number"),
+            ("ok\na\0b", "line 2: it holds NUL bytes"),
+            ("{\"question\": \"a\", \"choices\": []}", "line 1: there are no choices"),
+            ("{\"question\": \"a\", \"choices\": [\"A. x\"]}", "line 1: there is one choice"),
             ("{\"question\"", "line 1"),
             ("{\"question\": \"a\", \"video\": \"b[\"}", "`b[` is no pattern"),
         ] {

@@ -12,7 +12,9 @@ use crate::evidence::Evidence;
 use crate::index::KvFormat;
 use crate::recipe::{self, Budget, Options, PrefillMode};
 use crate::render::{self, Format};
-use crate::run::{self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, RunError};
+use crate::run::{
+    self, Answer, Cancel, Event, Job, LoadError, Model, Outline, PlanError, Question, QuestionFault, RunError,
+};
 use clap::ValueEnum;
 use longsight_models::{LoadOptions, Span};
 use std::path::PathBuf;
@@ -284,22 +286,23 @@ impl ReadingArgs {
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (args, context) = (args.clone(), context.clone());
     let limit = args.timeout.map(Duration::from_secs_f64);
+    let video = args.video.clone();
     wait::run(limit, move |cancel| answer_all(&args, &context, &cancel))
+        .map_err(|failure| failure.about(&video.display()))
 }
 
 fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
-    if args.questions.iter().any(|question| question.trim().is_empty()) {
-        return Err(Failure::new(Kind::Usage, "a question is empty"));
-    }
+    let questions = args.questions.iter().map(|text| Question::read(text, &args.choices));
+    let questions = questions.collect::<std::result::Result<Vec<_>, _>>()?;
     let format = args.output.format(context)?;
+    args.output.check(&[&args.video])?;
+    args.excerpts.check(&[&args.video])?;
     let mut options = args.pipeline.options()?;
     if args.require_evidence {
         options.evidence.require = Some(true);
     }
     // The file is looked at before the model is loaded: a wrong path is told at once.
     let input = Input::open(&args.video, &context.decoder.limits())?;
-    let question = |text: &String| Question { text: text.trim().to_owned(), choices: args.choices.clone() };
-    let questions: Vec<Question> = args.questions.iter().map(question).collect();
     if args.dry_run {
         let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
         return if context.json { output::json(&forecast) } else { plan::print(&forecast, context) };
@@ -386,6 +389,17 @@ impl From<PlanError> for Failure {
             }
             _ => Self::new(Kind::Usage, &error),
         }
+    }
+}
+
+impl From<QuestionFault> for Failure {
+    fn from(fault: QuestionFault) -> Self {
+        let hint = match fault {
+            QuestionFault::Empty => "say what you want to know",
+            QuestionFault::TooLong { .. } => "ask for less at once",
+            _ => r#"give every answer to choose from once: --choices "A. red" "B. blue""#,
+        };
+        Self::new(Kind::Usage, fault).hint(hint)
     }
 }
 

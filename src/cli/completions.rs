@@ -1,6 +1,6 @@
 //! `longsight completions` and `longsight man`: written from the same definitions that parse the arguments.
 
-use super::failure::{Failure, Kind, Result};
+use super::failure::{Failure, Result};
 use super::{Cli, output};
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -36,8 +36,5 @@ pub(super) fn completions(args: &CompletionsArgs) {
 
 pub(super) fn man(args: &ManArgs) -> Result {
     let written = std::fs::create_dir_all(&args.out).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.out));
-    written.map_err(|error| {
-        Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", args.out.display()))
-            .hint("choose another folder with --out")
-    })
+    written.map_err(|error| Failure::unwritable(&args.out, &error, "--out"))
 }

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Below this, the process cannot even load its libraries and open a small video.
+const LEAST_MEMORY: u64 = 64 << 20;
 /// The only argument of the process that decodes. No command: nobody but this program starts it.
 const DECODER: &str = "--serve-decoder";
 /// The same of the process that copies itself to decode.
@@ -29,10 +31,10 @@ pub(super) struct DecoderArgs {
     #[arg(long, global = true, env = "LONGSIGHT_IN_PROCESS_DECODER", value_parser = clap::builder::FalseyValueParser::new())]
     in_process_decoder: bool,
     /// The most memory of a decoder's process (8G, 512M) [default: 4G]
-    #[arg(long, global = true, value_name = "BYTES", value_parser = recipe::parse_bytes, env = "LONGSIGHT_DECODER_MEMORY")]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = parse_memory, env = "LONGSIGHT_DECODER_MEMORY")]
     decoder_memory: Option<u64>,
     /// Give a file up whose decoding has not moved for so long [default: 60 s]
-    #[arg(long, global = true, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_DECODER_STALL")]
+    #[arg(long, global = true, value_name = "T", value_parser = parse_stall, env = "LONGSIGHT_DECODER_STALL")]
     decoder_stall: Option<f64>,
     /// A program that decodes in place of this one
     #[arg(long, global = true, hide = true, value_name = "PROGRAM", env = "LONGSIGHT_DECODER")]
@@ -84,6 +86,20 @@ impl DecoderArgs {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let decoder = self.decoder.as_ref().map(|path| format!("--decoder={}", absolute(path).display()));
         [place, memory, stall, decoder].into_iter().flatten().collect()
+    }
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match recipe::parse_bytes(text)? {
+        bytes if bytes < LEAST_MEMORY => Err(format!("no decoder runs in less than {}M", LEAST_MEMORY >> 20)),
+        bytes => Ok(bytes),
+    }
+}
+
+fn parse_stall(text: &str) -> Result<f64, String> {
+    match parse_time(text)? {
+        seconds if seconds > 0.0 => Ok(seconds),
+        _ => Err("a decoder that may not take any time gives no frame; write a time above 0".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `longsight describe`: what happens in a video, scene by scene, and its chapters.
 
 use super::ask::{ModelArgs, PipelineArgs};
-use super::failure::{Failure, Kind, Result};
+use super::failure::Result;
 use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
 use super::index::StoreArgs;
 use super::scenes::Detection;
@@ -52,14 +52,17 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (args, context) = (args.clone(), context.clone());
     let limit = args.timeout.map(Duration::from_secs_f64);
+    let video = args.video.clone();
     wait::run(limit, move |cancel| describe(&args, &context, &cancel))
+        .map_err(|failure| failure.about(&video.display()))
 }
 
 fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
-    if args.prompt.trim().is_empty() {
-        return Err(Failure::new(Kind::Usage, "the prompt is empty").hint("longsight describe VIDEO [--prompt TEXT]"));
-    }
+    let prompt = Question::read(&args.prompt, &[])?;
     let format = args.output.format(context)?;
+    let detector = args.detection.detector()?;
+    args.output.check(&[&args.video])?;
+    args.excerpts.check(&[&args.video])?;
     let options = args.pipeline.options()?;
     // A wrong path is told before the model is loaded.
     let input = Input::open(&args.video, &context.decoder.limits())?;
@@ -70,7 +73,7 @@ fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let model = args.model.load()?;
     let store = if args.no_index { None } else { args.store.store() };
     let shelf = store.as_ref().map(|store| store.shelf(&input.path, &facts.fingerprint));
-    let questions = [Question::from(args.prompt.as_str())];
+    let questions = [prompt];
     let job = Job {
         facts: &facts,
         questions: &questions,
@@ -80,7 +83,6 @@ fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         rates: None,
         blind: false,
     };
-    let detector = args.detection.detector();
     let mut show = |event: Event| progress.show(&event);
     let told = run::describe(&model, &input.video, &job, detector.as_ref(), cancel, &mut show)?;
     progress.finish();

@@ -1,7 +1,7 @@
 //! `longsight doctor`: what will work on this machine.
 
 use super::device::Device;
-use super::{Context, failure::Result, model_dir, output};
+use super::{Context, failure::Result, model_dir, output, wait};
 use crate::decode::apart::{self, Trespasses};
 use crate::decode::{Confinement, Library, decoder_of, library};
 use serde::Serialize;
@@ -86,8 +86,10 @@ const CODECS: [&str; 12] =
     ["h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mjpeg", "prores", "vc1", "theora", "vvc"];
 
 pub(super) fn run(_args: &Args, context: &Context) -> Result {
-    let report = examine(context);
-    if context.json {
+    let context = context.clone();
+    let json = context.json;
+    let report = wait::at_once(move || Ok(examine(&context)))?;
+    if json {
         return output::json(&report);
     }
     print(&report);

@@ -1,6 +1,8 @@
 //! Why a command failed, as the user is told: one line, a next step, an exit code.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 /// What went wrong, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +91,41 @@ impl Failure {
         Self { kind, message: without_backtrace(message.to_string()), hint: String::new() }
     }
 
+    /// Something that cannot be written to a place that the user named with `flag`.
+    pub(super) fn unwritable(path: &Path, error: &io::Error, flag: &str) -> Self {
+        let kind = of_place(error);
+        let room = if kind == Kind::Internal { "make room, or " } else { "" };
+        Self::new(kind, format!("{}: cannot be written: {error}", path.display()))
+            .hint(format!("{room}choose another place with {flag}"))
+    }
+
+    /// The same failure, naming what was worked on where the time was over.
+    #[must_use]
+    pub(super) fn about(mut self, what: &dyn fmt::Display) -> Self {
+        if self.kind == Kind::TimedOut {
+            self.message = format!("{what}: {}", self.message);
+        }
+        self
+    }
+
     /// The same failure with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = hint.to_string();
         self
+    }
+}
+
+/// Whose mistake it is that a place cannot be used: the user's, who named it, unless the disk is full or breaks down.
+pub(super) fn of_place(error: &io::Error) -> Kind {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    match error.kind() {
+        AlreadyExists | InvalidFilename | InvalidInput | IsADirectory | NotADirectory | NotFound | PermissionDenied
+        | ReadOnlyFilesystem => Kind::Usage,
+        _ => Kind::Internal,
     }
 }
 

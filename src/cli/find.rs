@@ -7,13 +7,12 @@ use super::index::StoreArgs;
 use super::video::Input;
 use super::{Context, handover, output, parse_time, progress, wait};
 use crate::batch::{self, Inputs, Selection};
-use crate::decode::Limits;
 use crate::index::Store;
 use crate::recipe::Options;
 use crate::render::{self, Format, Media};
-use crate::run::{self, Cancel, Event, Job, Model, Moments};
+use crate::run::{self, Cancel, Event, Job, Model, Moments, Question};
 use longsight_models::Span;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const EXAMPLES: &str = r#"Examples:
@@ -26,7 +25,7 @@ const EXAMPLES: &str = r#"Examples:
 #[derive(Debug, Clone, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Videos, folders of them, and last what to find: a noun, a sentence or a "when" question
+    /// Videos, folders of them or `-` for a pipe, and last what to find: a noun, a sentence or a "when" question
     #[arg(required = true, num_args = 2.., value_names = ["VIDEO", "QUERY"])]
     videos_and_query: Vec<PathBuf>,
     /// The most moments, of all videos together
@@ -61,24 +60,29 @@ fn score(text: &str) -> std::result::Result<f64, String> {
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let (args, context) = (args.clone(), context.clone());
     let limit = args.timeout.map(Duration::from_secs_f64);
-    wait::run(limit, move |cancel| find_all(&args, &context, &cancel))
+    let named = args.videos_and_query.split_last().map_or(&[][..], |(_, named)| named);
+    let named = named.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    wait::run(limit, move |cancel| find_all(&args, &context, &cancel)).map_err(|failure| failure.about(&named))
 }
 
 fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let usage = |message: &str| Failure::new(Kind::Usage, message).hint("longsight find VIDEO... QUERY");
     let (query, named) = args.videos_and_query.split_last().ok_or_else(|| usage("no query"))?;
-    let query = query.to_str().map(str::trim).filter(|query| !query.is_empty());
-    let query = query.ok_or_else(|| usage("the query is empty or no text"))?;
+    let query = query.to_str().ok_or_else(|| usage("the query is no text"))?;
+    let query = &Question::read(query, &[])?.text;
     let videos = videos(named, context)?;
     let format = args.output.format(context)?;
     if videos.len() > 1 && !format.holds_several_videos() {
         return Err(usage("this format holds the moments of one video"));
     }
     let options = args.pipeline.options()?;
-    // A single wrong path is told before the model is loaded.
-    if let [only] = videos.as_slice() {
-        Input::open(only, &context.decoder.limits())?;
-    }
+    args.output.check(&videos)?;
+    args.excerpts.check(&videos)?;
+    // A single wrong path is told before the model is loaded; a pipe can be read once.
+    let mut opened = match videos.as_slice() {
+        [only] => Some(Input::open(only, &context.decoder.limits())?),
+        _ => None,
+    };
     let mut progress = progress::Bar::new(context);
     progress.show(&Event::Loading);
     let model = args.model.load()?;
@@ -86,8 +90,9 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let (mut found, mut failed): (Vec<Found>, Vec<Failure>) = (Vec::new(), Vec::new());
     let (store, limits) = (store.as_ref(), &context.decoder.limits());
     for video in &videos {
-        let search = Search { model: &model, query, args, format, options: &options, store, limits };
-        match search.find(video, cancel, &mut progress) {
+        let search = Search { model: &model, query, args, format, options: &options, store };
+        let input = opened.take().map_or_else(|| Input::open(video, limits), Ok);
+        match input.and_then(|input| search.find(input, cancel, &mut progress)) {
             Ok(one) => found.push(one),
             // What concerns this video alone leaves the others their turn.
             Err(failure) if failure.kind == Kind::Input && videos.len() > 1 => {
@@ -114,7 +119,8 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 struct Found {
     moments: Moments,
     media: Media,
-    file: PathBuf,
+    /// A pipe's content lives as long as this does
+    input: Input,
 }
 
 /// What is looked for, and how.
@@ -125,12 +131,10 @@ struct Search<'a> {
     format: Format,
     options: &'a Options,
     store: Option<&'a Store>,
-    limits: &'a Limits,
 }
 
 impl Search<'_> {
-    fn find(&self, path: &Path, cancel: &Cancel, progress: &mut progress::Bar) -> Result<Found> {
-        let input = Input::open(path, self.limits)?;
+    fn find(&self, input: Input, cancel: &Cancel, progress: &mut progress::Bar) -> Result<Found> {
         let facts = input.facts()?;
         let media = handover::media(&input.video, &input.name, self.format, &self.args.output);
         let shelf = self.store.map(|store| store.shelf(&input.path, &facts.fingerprint));
@@ -145,7 +149,8 @@ impl Search<'_> {
         };
         let moments =
             run::find(self.model, &input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
-        Ok(Found { moments, media, file: input.path })
+        input.video.rest();
+        Ok(Found { moments, media, input })
     }
 }
 
@@ -156,14 +161,15 @@ fn show(found: &mut [Found], args: &Args, format: Format, context: &Context, can
         .map(|one| one.moments.moments.iter().map(|moment| Span { start: moment.start, end: moment.end }).collect())
         .collect();
     let excerpts: Vec<Excerpts<'_>> =
-        found.iter().zip(&spans).map(|(one, spans)| Excerpts { file: &one.file, spans }).collect();
+        found.iter().zip(&spans).map(|(one, spans)| Excerpts { file: &one.input.path, spans }).collect();
     let beside = args.excerpts.write(&excerpts, format == Format::Html, context, &cancel.flag());
     let beside = beside.map(|thumbs| found.iter_mut().zip(thumbs).for_each(|(one, thumbs)| one.media.thumbs = thumbs));
     let documents: Vec<(&Moments, &Media)> = found.iter().map(|one| (&one.moments, &one.media)).collect();
     let text = render::moments(&documents, format).map_err(|error| Failure::new(Kind::Usage, error))?;
     args.output.write(&text)?;
     if spans.iter().all(Vec::is_empty) {
-        output::note(context, "nothing found; --min-score 0 shows what was thought of");
+        let more = if args.min_score > 0.0 { "; --min-score 0 shows what was thought of" } else { "" };
+        output::note(context, &format!("nothing found{more}"));
     }
     for warning in found.iter().flat_map(|one| &one.moments.warnings) {
         output::note(context, &format!("warning: {warning}"));

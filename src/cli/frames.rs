@@ -1,17 +1,17 @@
 //! `longsight frames`: which frames a run looks at, with their exact times, and as pictures.
 
 use super::failure::{Failure, Kind, Result};
+use super::handover::put;
 use super::time::format_time;
 use super::video::Input;
-use super::{Context, output, parse_time};
+use super::{Context, output, parse_time, wait};
 use crate::decode::{DecodeReport, Feed, FrameFacts, Limits, Request, Sampling, Size, VideoFacts};
+use crate::run::Cancel;
 use crate::sample::{self, Wishes};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageEncoder, RgbImage};
 use longsight_models::Frame;
 use serde::Serialize;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// JPEG quality of written frames.
@@ -24,7 +24,7 @@ const EXAMPLES: &str = "Examples:
   longsight frames talk.mp4 --from 1:00 --to 2:00 --uniform 8 --size 640x360 --out frames --format jpeg";
 
 /// Arguments of `longsight frames`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct Args {
     /// Video file, or - to read a pipe
@@ -110,6 +110,11 @@ struct Plan {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (args, context) = (args.clone(), context.clone());
+    wait::run(None, move |cancel| show(&args, &context, &cancel))
+}
+
+fn show(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from >= to
     {
@@ -118,7 +123,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     let limits = context.decoder.limits();
     let input = Input::open(&args.video, &limits)?;
     let facts = input.facts()?;
-    let request = request(args, &input, limits);
+    let request = Request { cancel: Some(cancel.flag()), ..request(args, &input, limits) };
     let (entries, report) = match &args.out {
         None => {
             let (frames, report) = input.video.list(&request)?;
@@ -164,17 +169,14 @@ fn request(args: &Args, input: &Input, limits: Limits) -> Request {
 }
 
 fn write_frames(video: &Feed, request: &Request, folder: &Path, format: Format) -> Result<(Vec<Entry>, DecodeReport)> {
-    let cannot = |path: &Path, error: &dyn std::fmt::Display| {
-        Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
-            .hint("choose another folder with --out")
-    };
+    let cannot = |path: &Path, error: &std::io::Error| Failure::unwritable(path, error, "--out");
     std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let mut stream = video.stream(request)?;
     let mut entries = Vec::new();
     for frame in &mut stream {
         let name = format!("{:06}-{:.3}s.{}", frame.index, frame.time.seconds(), format.extension());
         let path = folder.join(&name);
-        format.write(&path, &frame.image).map_err(|error| cannot(&path, &error))?;
+        put(&path, &format.encoded(&frame.image)?, "--out")?;
         entries.push(Entry::of(&frame, name));
     }
     Ok((entries, stream.finish()?))
@@ -188,16 +190,17 @@ impl Format {
         }
     }
 
-    fn write(self, path: &Path, image: &RgbImage) -> std::result::Result<(), Box<dyn std::error::Error>> {
-        let mut file = BufWriter::new(File::create(path)?);
+    fn encoded(self, image: &RgbImage) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
         let (width, height, color) = (image.width(), image.height(), image::ExtendedColorType::Rgb8);
-        match self {
-            Self::Png => image::codecs::png::PngEncoder::new(&mut file).write_image(image, width, height, color)?,
+        let encoded = match self {
+            Self::Png => image::codecs::png::PngEncoder::new(&mut bytes).write_image(image, width, height, color),
             Self::Jpeg => {
-                JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).write_image(image, width, height, color)?;
+                JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(image, width, height, color)
             }
-        }
-        Ok(file.flush()?)
+        };
+        encoded.map_err(|error| Failure::new(Kind::Internal, error))?;
+        Ok(bytes)
     }
 }
 

@@ -12,6 +12,7 @@ use image::RgbImage;
 use longsight_models::Span;
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +34,7 @@ pub(super) struct ExcerptArgs {
     /// Write a picture of each span to this folder
     #[arg(long, value_name = "DIR")]
     thumbs: Option<PathBuf>,
-    /// Write the pictures of all spans to this JPEG file
+    /// Write the pictures of all spans to this JPEG or PNG file
     #[arg(long, value_name = "FILE")]
     contact_sheet: Option<PathBuf>,
     /// Write each span to this folder as a video of its own, copied from key frame on
@@ -82,16 +83,24 @@ impl FormatArgs {
         }
     }
 
+    /// Looks at the place for the result before anything is done for it.
+    ///
+    /// # Errors
+    /// With exit code 2 when it is one of the videos, or no place for a file.
+    pub(super) fn check(&self, videos: &[impl AsRef<Path>]) -> Result {
+        self.out.as_ref().map_or(Ok(()), |out| check_file(out, videos, "--out"))
+    }
+
     /// Prints the result, or puts it into the file.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file or stdout cannot be written.
     pub(super) fn write(&self, text: &str) -> Result {
         match &self.out {
             Some(path) => put(path, text.as_bytes(), "--out"),
             None => {
                 output::bytes(text.as_bytes());
-                Ok(())
+                output::delivered()
             }
         }
     }
@@ -125,6 +134,23 @@ pub(super) struct Excerpts<'a> {
 }
 
 impl ExcerptArgs {
+    /// Looks at the places for pictures and clips before anything is done for them.
+    ///
+    /// # Errors
+    /// With exit code 2 when one is one of the videos, or no place for what is to be there.
+    pub(super) fn check(&self, videos: &[impl AsRef<Path>]) -> Result {
+        if let Some(sheet) = &self.contact_sheet {
+            check_file(sheet, videos, "--contact-sheet")?;
+        }
+        for (folder, flag) in [(&self.thumbs, "--thumbs"), (&self.clips, "--clips")] {
+            if let Some(folder) = folder.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+                return Err(Failure::new(Kind::Usage, format!("{}: is no folder", folder.display()))
+                    .hint(format!("name a folder with {flag}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The shots of a file, for a page that is to show them.
     ///
     /// # Errors
@@ -154,29 +180,31 @@ impl ExcerptArgs {
             output::note(context, "there is no span to show: no picture and no clip was written");
         }
         let (mut thumbs, mut sheet, mut number) = (Vec::new(), Vec::new(), 0);
+        let videos: Vec<&Path> = of.iter().map(|one| one.file).collect();
         for Excerpts { file, spans } in of {
             let mut shown = Vec::new();
             if pictures || self.thumbs.is_some() || self.contact_sheet.is_some() {
-                shown = self.pictures(file, spans, number, context, cancel, &mut sheet)?;
+                shown = self.pictures((file, &videos), spans, number, context, cancel, &mut sheet)?;
             }
             if let Some(folder) = &self.clips {
-                self.cut(folder, file, spans, number, context, cancel)?;
+                self.cut(folder, (file, &videos), spans, number, context, cancel)?;
             }
             number += spans.len();
             thumbs.push(shown);
         }
         if let Some(path) = self.contact_sheet.as_ref().filter(|_| !sheet.is_empty()) {
             let sheet = excerpt::contact_sheet(&sheet);
-            let jpeg = excerpt::jpeg(&sheet).map_err(|error| Failure::new(Kind::Internal, error))?;
-            put(path, &jpeg, "--contact-sheet")?;
+            let png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+            let bytes = if png { excerpt::png(&sheet) } else { excerpt::jpeg(&sheet) };
+            put(path, &bytes.map_err(|error| Failure::new(Kind::Internal, error))?, "--contact-sheet")?;
         }
         Ok(thumbs)
     }
 
-    /// A picture of each span that can be decoded; `before` spans have numbers already.
+    /// A picture of each span that can be decoded; `before` spans have numbers already, and no video is written over.
     fn pictures(
         &self,
-        file: &Path,
+        (file, videos): (&Path, &[&Path]),
         spans: &[Span],
         before: usize,
         context: &Context,
@@ -192,7 +220,9 @@ impl ExcerptArgs {
             let jpeg = excerpt::jpeg(&frame.image).map_err(|error| Failure::new(Kind::Internal, error))?;
             if let Some(folder) = &self.thumbs {
                 make(folder, "--thumbs")?;
-                put(&folder.join(format!("{number:03}-{time_s:.3}s.jpg")), &jpeg, "--thumbs")?;
+                let path = folder.join(format!("{number:03}-{time_s:.3}s.jpg"));
+                spare(&path, videos, "--thumbs")?;
+                put(&path, &jpeg, "--thumbs")?;
             }
             thumbs.push(Thumb { time_s, jpeg });
             if self.contact_sheet.is_some() {
@@ -205,7 +235,7 @@ impl ExcerptArgs {
     fn cut(
         &self,
         folder: &Path,
-        file: &Path,
+        (file, videos): (&Path, &[&Path]),
         spans: &[Span],
         before: usize,
         context: &Context,
@@ -215,6 +245,9 @@ impl ExcerptArgs {
         let how = if self.exact { How::Encoded } else { How::Copied };
         for (span, number) in spans.iter().zip(before + 1..) {
             let stem = format!("{number:03}-{:.3}s-{:.3}s", span.start, span.end);
+            for ending in decode::CLIP_ENDINGS {
+                spare(&folder.join(format!("{stem}.{ending}")), videos, "--clips")?;
+            }
             let cut = decode::cut(file, *span, how, folder, &stem, cancel)?;
             let from = match cut.how {
                 How::Copied => ", from key frame on",
@@ -243,7 +276,36 @@ impl From<CutError> for Failure {
 }
 
 fn make(folder: &Path, flag: &str) -> Result {
-    std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error, flag))
+    std::fs::create_dir_all(folder).map_err(|error| Failure::unwritable(folder, &error, flag))
+}
+
+/// Refuses a place for a file that is none, or is one of the videos.
+fn check_file(path: &Path, videos: &[impl AsRef<Path>], flag: &str) -> Result {
+    spare(path, videos, flag)?;
+    if path.is_dir() {
+        return Err(Failure::new(Kind::Usage, format!("{}: is a folder", path.display()))
+            .hint(format!("name a file with {flag}")));
+    }
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => {
+            Err(Failure::new(Kind::Usage, format!("{}: there is no folder {}", path.display(), folder.display()))
+                .hint(format!("make the folder first, or choose another place with {flag}")))
+        }
+    }
+}
+
+/// Refuses to write over one of the videos, by whatever name, link or way.
+fn spare(path: &Path, videos: &[impl AsRef<Path>], flag: &str) -> Result {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|facts| (facts.dev(), facts.ino()));
+    // What `<` connects to stdin is a file too.
+    let file = |video: &Path| identity(if video == Path::new("-") { Path::new("/dev/stdin") } else { video });
+    let place = identity(path).filter(|_| path.is_file());
+    if place.is_some() && videos.iter().any(|video| file(video.as_ref()) == place) {
+        return Err(Failure::new(Kind::Usage, format!("{}: is the video itself", path.display()))
+            .hint(format!("choose another place with {flag}")));
+    }
+    Ok(())
 }
 
 /// Writes a file whole or not at all; `flag` is what named it.
@@ -251,10 +313,11 @@ fn make(folder: &Path, flag: &str) -> Result {
 /// # Errors
 /// When it cannot be written.
 pub(super) fn put(path: &Path, bytes: &[u8], flag: &str) -> Result {
-    let name = path.file_name().ok_or_else(|| cannot(path, &"is no file name", flag))?;
+    let cannot = |error: &std::io::Error| Failure::unwritable(path, error, flag);
+    let name = path.file_name().ok_or_else(|| cannot(&std::io::ErrorKind::InvalidFilename.into()))?;
     // A device or a pipe (`--out /dev/stdout`) is written as it is: nothing can be renamed to it.
     if path.exists() && !path.is_file() {
-        return std::fs::write(path, bytes).map_err(|error| cannot(path, &error, flag));
+        return std::fs::write(path, bytes).map_err(|error| cannot(&error));
     }
     let mut draft_name = OsStr::new(".").to_owned();
     draft_name.push(name);
@@ -266,13 +329,8 @@ pub(super) fn put(path: &Path, bytes: &[u8], flag: &str) -> Result {
     written.map_err(|error| {
         // What is left of it, if it was made at all.
         let _ = std::fs::remove_file(&draft);
-        cannot(path, &error, flag)
+        cannot(&error)
     })
-}
-
-fn cannot(path: &Path, error: &dyn std::fmt::Display, flag: &str) -> Failure {
-    Failure::new(Kind::Internal, format!("{}: cannot be written: {error}", path.display()))
-        .hint(format!("choose another place with {flag}"))
 }
 
 /// The medium of a result, with a player where a page is written.

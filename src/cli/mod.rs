@@ -131,7 +131,7 @@ pub fn main() -> ExitCode {
         }
         Command::Man(args) => completions::man(&args),
     };
-    match result {
+    match result.and_then(|()| output::delivered()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure, &context),
     }

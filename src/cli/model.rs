@@ -3,7 +3,7 @@
 use super::dtype::Dtype;
 use super::failure::{Failure, Kind, Result};
 use super::model_dir::{self, BUNDLED};
-use super::{Context, output};
+use super::{Context, output, wait};
 use crate::verify::{self, LogitDifference, PixelDifference, Report, TensorDifference, VerifyError};
 use clap::Subcommand;
 use longsight_models::{Card, Checkpoint, ModelError, family_of};
@@ -50,19 +50,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     match &args.action {
         Action::List => list(context),
         Action::Info { model } => info(model, context),
-        Action::Verify { dir, dtype } => check(dir, *dtype, context),
+        Action::Verify { dir, dtype } => {
+            let (dir, dtype, context) = (dir.clone(), *dtype, context.clone());
+            wait::at_once(move || check(&dir, dtype, &context))
+        }
         Action::Pull { id } => Err(Failure::new(Kind::Model, format!("{id}: this build has no network code"))
             .hint(format!("{}, then use --model {id}", model_dir::download_hint(id)))),
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Listing {
+/// `longsight.models/1`
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Listing {
     schema: &'static str,
     models: Vec<Entry>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Entry {
     id: String,
     path: PathBuf,
@@ -99,8 +103,9 @@ fn list(context: &Context) -> Result {
     Ok(())
 }
 
-#[derive(Debug, Serialize)]
-struct Info<'a> {
+/// `longsight.model/1`
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Info<'a> {
     schema: &'static str,
     id: &'a str,
     path: &'a Path,

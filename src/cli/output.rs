@@ -2,60 +2,112 @@
 #![expect(clippy::print_stderr, reason = "the one place that prints")]
 
 use super::{Context, Failure, Kind};
+use crate::render::one_line;
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
+
+/// Why stdout did not take the result, the first time that it did not.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints `value` as one line of JSON.
 ///
 /// # Errors
-/// When the value cannot be serialised. A closed pipe is no error.
+/// When the value cannot be serialised, or stdout does not take what is printed. A closed pipe is no error.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let line = serde_json::to_string(value).map_err(|error| Failure::new(Kind::Internal, error))?;
     text(&line);
-    Ok(())
+    delivered()
 }
 
-/// Prints a line of the result; a reader that went away is no error.
+/// Prints a line of the result; [`delivered`] says whether it got out.
 pub(super) fn text(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // A closed pipe (`| head`) means that the reader has seen enough.
-    let _ = writeln!(out, "{line}");
+    bytes(format!("{line}\n").as_bytes());
 }
 
-/// Prints bytes of the result as they are.
+/// Prints bytes of the result as they are; [`delivered`] says whether they got out.
 pub(super) fn bytes(data: &[u8]) {
-    let _ = std::io::stdout().lock().write_all(data);
+    let mut out = io::stdout().lock();
+    keep(out.write_all(data).and_then(|()| out.flush()));
+}
+
+/// Remembers that stdout did not take something. A closed pipe (`| head`) means that the reader has seen enough.
+fn keep(written: io::Result<()>) {
+    if let Some(error) = written.err().filter(|error| error.kind() != ErrorKind::BrokenPipe) {
+        // The first reason is the one that is told.
+        let _ = LOST.set(error);
+    }
+}
+
+/// Whether everything that was printed so far got out.
+///
+/// # Errors
+/// When it did not, as on a full disk.
+pub(super) fn delivered() -> Result<(), Failure> {
+    match LOST.get() {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(Kind::Internal, format!("stdout: the result cannot be written: {error}"))
+            .hint("make room where it goes, or send it elsewhere")),
+    }
 }
 
 /// Tells the user something on stderr unless `--quiet`.
 pub(super) fn note(context: &Context, line: &str) {
     if !context.quiet {
-        eprintln!("{line}");
+        eprintln!("{}", one_line(line));
     }
 }
 
 /// Prints a usage error or help text and gives clap's exit code (0 for help, 2 for usage).
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args().any(|arg| arg == "--json");
-    if error.use_stderr() && wants_json {
-        let message = error.to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        eprintln!("{}", error_object(&Failure::new(Kind::Usage, first).hint("see --help")));
+    let wants_json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() {
+        if wants_json {
+            eprintln!("{}", error_object(&misuse(&error.to_string())));
+        } else {
+            let _ = error.print();
+        }
     } else {
-        let _ = error.print();
+        keep(error.print().and_then(|()| io::stdout().flush()));
+        if let Err(failure) = delivered() {
+            return say(&failure, wants_json);
+        }
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
+/// What the parser of the arguments says, in one line and a next step. It writes paragraphs: what is wrong, with a list of what is
+/// missing or possible in lines of its own below; then tips and the usage.
+fn misuse(text: &str) -> Failure {
+    let mut paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let mut lines = paragraphs.next().unwrap_or_default().lines().map(str::trim);
+    let fact = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let (possible, named): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with('['));
+    let message = if named.is_empty() { fact.to_owned() } else { format!("{fact} {}", named.join(", ")) };
+    let possible = possible.into_iter().map(|line| line.trim_matches(['[', ']']).to_owned());
+    let more = paragraphs.flat_map(str::lines).map(str::trim).filter_map(|line| {
+        let tip = line.strip_prefix("tip: ").or_else(|| Some(line).filter(|line| line.starts_with("Usage: ")));
+        tip.map(|tip| tip.replacen("Usage: ", "usage: ", 1))
+    });
+    let hints: Vec<String> = possible.chain(more).collect();
+    let hint = if hints.is_empty() { "see --help".to_owned() } else { hints.join("; ") };
+    Failure::new(Kind::Usage, message).hint(hint)
+}
+
 /// Prints a failure on stderr, as a line, or with `--json` as an object, and gives its exit code.
 pub(super) fn fail(failure: &Failure, context: &Context) -> ExitCode {
-    if context.json {
+    say(failure, context.json)
+}
+
+fn say(failure: &Failure, json: bool) -> ExitCode {
+    if json {
         eprintln!("{}", error_object(failure));
     } else {
-        eprintln!("longsight: {}", failure.message);
+        // Names of files are what somebody else wrote.
+        eprintln!("longsight: {}", one_line(&failure.message));
         if !failure.hint.is_empty() {
-            eprintln!("  {}", failure.hint);
+            eprintln!("  {}", one_line(&failure.hint));
         }
     }
     ExitCode::from(failure.kind.exit_code())
@@ -101,4 +153,40 @@ pub(super) fn start_log(context: &Context) {
         .without_time()
         .with_target(false)
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> (String, String) {
+        let failure = misuse(text);
+        (failure.message, failure.hint)
+    }
+
+    #[test]
+    fn what_the_parser_says_becomes_a_fact_and_a_next_step() {
+        let missing = "error: the following required arguments were not provided:\n  <VIDEO>\n  <QUESTIONS>...\n\n\
+            Usage: longsight ask <VIDEO> <QUESTIONS>...\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            told(missing),
+            (
+                "the following required arguments were not provided: <VIDEO>, <QUESTIONS>...".to_owned(),
+                "usage: longsight ask <VIDEO> <QUESTIONS>...".to_owned()
+            )
+        );
+        let value = "error: invalid value 'f64' for '--dtype <DTYPE>'\n  [possible values: f32, f16]\n\n  \
+            tip: a similar value exists: 'f16'\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            told(value),
+            (
+                "invalid value 'f64' for '--dtype <DTYPE>'".to_owned(),
+                "possible values: f32, f16; a similar value exists: 'f16'".to_owned()
+            )
+        );
+        assert_eq!(
+            told("error: no\n\nFor more information, try '--help'.\n"),
+            ("no".to_owned(), "see --help".to_owned())
+        );
+    }
 }

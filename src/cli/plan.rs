@@ -4,7 +4,7 @@ use super::ask::{ModelArgs, PipelineArgs};
 use super::failure::Result;
 use super::time::format_time;
 use super::video::Input;
-use super::{Context, output, rates};
+use super::{Context, output, rates, wait};
 use crate::recipe::Options;
 use crate::run::{self, Forecast, Prospect, Question};
 use std::path::PathBuf;
@@ -30,8 +30,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (args, context) = (args.clone(), context.clone());
+    wait::at_once(move || foretell(&args, &context))
+}
+
+fn foretell(args: &Args, context: &Context) -> Result {
+    let question = args.question.as_deref().map(|text| Question::read(text, &[])).transpose()?;
     let input = Input::open(&args.video, &context.decoder.limits())?;
-    let question = args.question.as_deref().map(Question::from);
     let forecast =
         forecast(&input, &args.model, &args.pipeline, &args.pipeline.options()?, question.as_ref(), context)?;
     if context.json { output::json(&forecast) } else { print(&forecast, context) }

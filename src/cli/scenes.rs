@@ -3,7 +3,7 @@
 use super::failure::{Failure, Kind, Result};
 use super::handover::FormatArgs;
 use super::video::Input;
-use super::{Context, handover, output, parse_time};
+use super::{Context, handover, output, parse_time, wait};
 use crate::render;
 use crate::scenes::{self, Adaptive, Content, Detector, MIN_SCENE_S, Similarity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   longsight scenes film.mp4 --from 10:00 --to 12:00 --threshold 20";
 
 /// Arguments of `longsight scenes`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(super) struct Args {
     /// Video file, or - to read a pipe
@@ -44,14 +44,14 @@ pub(super) struct Detection {
     detector: Method,
     /// Content: change from which on a scene begins, 0 to 255 [default: 27]. Adaptive: times the change around
     /// [default: 3]. Similarity: cosine below which a scene may begin [default: 0.9]
-    #[arg(long, value_name = "X", value_parser = parse_number)]
+    #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
     /// Shortest scene, in seconds
     #[arg(long, value_name = "S", default_value_t = MIN_SCENE_S, value_parser = parse_time)]
     min_scene_len: f64,
-    /// Similarity: cut at no more than this many frames
-    #[arg(long, value_name = "N", default_value_t = Similarity::default().max_cuts)]
-    max_cuts: usize,
+    /// Similarity: cut at no more than this many frames [default: 24]
+    #[arg(long, value_name = "N")]
+    max_cuts: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,13 +62,19 @@ enum Method {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
+    let (args, context) = (args.clone(), context.clone());
+    wait::at_once(move || list(&args, &context))
+}
+
+fn list(args: &Args, context: &Context) -> Result {
     let range = range(args)?;
     let format = args.output.format(context)?;
+    let detector = args.detection.detector()?;
+    args.output.check(&[&args.video])?;
     let input = Input::open(&args.video, &context.decoder.limits())?;
     let facts = input.facts()?;
     let media = handover::media(&input.video, &input.name, format, &args.output);
     let bar = progress_bar(context, input.video.info().duration_s);
-    let detector = args.detection.detector();
     let mut found = scenes::detect(&input.video, detector.as_ref(), range, &mut |seconds| {
         bar.set_position((seconds * 1000.0) as u64);
     })?;
@@ -79,7 +85,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
     }
     if found.scenes.is_empty() {
         let what = format!("{}: no frame lies between --from and --to", args.video.display());
-        return Err(Failure::new(Kind::Input, what).hint("give times inside the video"));
+        return Err(Failure::new(Kind::Usage, what).hint("give times inside the video"));
     }
     args.output.write(&render::scenes(&found, &facts, &media, format))
 }
@@ -94,9 +100,16 @@ fn range(args: &Args) -> Result<Option<Span>> {
 
 impl Detection {
     /// The detector that was asked for.
-    pub(super) fn detector(&self) -> Box<dyn Detector> {
+    ///
+    /// # Errors
+    /// With exit code 2 for a setting of another one.
+    pub(super) fn detector(&self) -> Result<Box<dyn Detector>> {
+        if self.max_cuts.is_some() && self.detector != Method::Similarity {
+            return Err(Failure::new(Kind::Usage, "--max-cuts is a setting of --detector similarity")
+                .hint("choose that detector, or leave --max-cuts out"));
+        }
         let min_scene_s = self.min_scene_len;
-        match self.detector {
+        Ok(match self.detector {
             Method::Content => {
                 let usual = Content::default();
                 Box::new(Content { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s })
@@ -106,10 +119,12 @@ impl Detection {
                 Box::new(Adaptive { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
             }
             Method::Similarity => {
-                let threshold = self.threshold.unwrap_or(Similarity::default().threshold);
-                Box::new(Similarity { threshold, max_cuts: self.max_cuts, min_scene_s })
+                let usual = Similarity::default();
+                let (threshold, max_cuts) = (self.threshold, self.max_cuts);
+                let threshold = threshold.unwrap_or(usual.threshold);
+                Box::new(Similarity { threshold, max_cuts: max_cuts.unwrap_or(usual.max_cuts), min_scene_s })
             }
-        }
+        })
     }
 }
 
@@ -122,9 +137,9 @@ fn progress_bar(context: &Context, duration_s: Option<f64>) -> ProgressBar {
     style.map_or(bar.clone(), |style| bar.with_style(style))
 }
 
-fn parse_number(text: &str) -> std::result::Result<f64, String> {
+fn parse_threshold(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err(format!("`{text}` is no number")),
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
+        _ => Err(format!("`{text}` is no threshold; write a number from 0 on")),
     }
 }

@@ -101,10 +101,8 @@ fn search(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         Some(folder) => folder.clone(),
         None => model_dir::resolve(&args.model.model)?,
     };
-    let written = std::fs::create_dir_all(&folder)
-        .map_err(|error| error.to_string())
-        .and_then(|()| file.write(&folder).map_err(|error| error.to_string()));
-    let path = written.map_err(|error| {
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::unwritable(&folder, &error, "--out"))?;
+    let path = file.write(&folder).map_err(|error| {
         Failure::new(Kind::Internal, format!("{}: {error}", folder.display())).hint("choose another folder with --out")
     })?;
     let density = mean(&file, |head| head.density);

@@ -16,6 +16,22 @@ pub(super) fn run<T: Send + 'static>(
     limit: Option<Duration>,
     work: impl FnOnce(Cancel) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    watch(limit, GRACE, work)
+}
+
+/// Runs `work` that looks at no flag and leaves nothing half done: it is left behind as soon as the process is asked to stop.
+///
+/// # Errors
+/// Those of `work`, and [`Kind::Interrupted`], [`Kind::Terminated`].
+pub(super) fn at_once<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    watch(None, Duration::ZERO, |_| work())
+}
+
+fn watch<T: Send + 'static>(
+    limit: Option<Duration>,
+    grace: Duration,
+    work: impl FnOnce(Cancel) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let internal = |error: &dyn std::fmt::Display| Failure::new(Kind::Internal, error);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| internal(&error))?;
@@ -34,7 +50,7 @@ pub(super) fn run<T: Send + 'static>(
         };
         cancel.cancel();
         // The work gets a moment to leave its files in order; a stage that hangs does not keep the user waiting.
-        let _ = tokio::time::timeout(GRACE, work).await;
+        let _ = tokio::time::timeout(grace, work).await;
         Err(stopped)
     });
     runtime.shutdown_background();

@@ -31,7 +31,7 @@ mod walk;
 
 pub use apart::{Confinement, Program};
 pub use convert::Size;
-pub use cut::{Cut, CutError, How, cut};
+pub use cut::{CLIP_ENDINGS, Cut, CutError, How, cut};
 pub use error::{DecodeError, Warning, WarningKind};
 pub use facts::{VideoFacts, fingerprint};
 pub(crate) use feed::Part;

@@ -9,6 +9,7 @@ pub use sheet::contact_sheet;
 
 use crate::decode::{DecodeError, Feed, Request, Sampling, Size};
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use longsight_models::{Frame, Span};
 use std::sync::Arc;
@@ -49,6 +50,17 @@ pub fn pictures(video: &Feed, times: &[f64], cancel: &Arc<AtomicBool>) -> Result
         frames.get(behind.saturating_sub(1)).cloned()
     };
     Ok(times.iter().map(shown).collect())
+}
+
+/// A picture as PNG.
+///
+/// # Errors
+/// When the encoder refuses it.
+pub fn png(picture: &RgbImage) -> image::ImageResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (width, height) = picture.dimensions();
+    PngEncoder::new(&mut bytes).write_image(picture, width, height, ExtendedColorType::Rgb8)?;
+    Ok(bytes)
 }
 
 /// A picture as JPEG.

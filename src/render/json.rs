@@ -1,6 +1,7 @@
 //! JSON: a contract, with a schema.
 
 use crate::decode::VideoFacts;
+use crate::evidence::{Evidence, Status};
 use crate::run::{Answer, Captions, Moments};
 use crate::scenes::{Scene, Scenes};
 use schemars::JsonSchema;
@@ -22,15 +23,17 @@ pub(super) fn scene_lines(scenes: &Scenes) -> String {
     scenes.scenes.iter().map(line).collect()
 }
 
-/// A line for each span of evidence, with what it is evidence of.
+/// A line for each span of evidence, with what it is evidence of; an answer without any has one line without a span.
 pub(super) fn evidence_lines(answers: &[Answer]) -> String {
-    let lines = answers.iter().flat_map(|answer| {
-        answer.evidence.iter().map(|evidence| {
-            let about = json!({"video": answer.video.path, "question": answer.question, "answer": answer.answer});
-            line(&merged(about, &json!({"status": answer.status}), &json!(evidence)))
-        })
-    });
-    lines.collect()
+    let mut text = String::new();
+    for answer in answers {
+        let of = |evidence| line(&EvidenceLine::of(answer, evidence));
+        if answer.evidence.is_empty() {
+            text.push_str(&of(None));
+        }
+        answer.evidence.iter().for_each(|evidence| text.push_str(&of(Some(evidence))));
+    }
+    text
 }
 
 /// A line for each moment, with where and what it is.
@@ -62,6 +65,35 @@ fn merged(mut about: Value, more: &Value, most: &Value) -> Value {
 pub(super) fn line<T: Serialize>(value: &T) -> String {
     // Strings, numbers and lists of them serialise.
     serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+/// A line of `ask --format jsonl`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct EvidenceLine<'a> {
+    schema: &'static str,
+    video: &'a str,
+    question: &'a str,
+    answer: &'a str,
+    /// The choice that the answer names, as it was given
+    choice: Option<&'a str>,
+    status: Status,
+    /// The span; none of its keys are there if the answer rests on none
+    #[serde(flatten)]
+    evidence: Option<&'a Evidence>,
+}
+
+impl<'a> EvidenceLine<'a> {
+    fn of(answer: &'a Answer, evidence: Option<&'a Evidence>) -> Self {
+        Self {
+            schema: "longsight.evidence/1",
+            video: &answer.video.path,
+            question: &answer.question,
+            answer: &answer.answer,
+            choice: answer.choice.as_deref(),
+            status: answer.status,
+            evidence,
+        }
+    }
 }
 
 /// What `scenes --json` prints.

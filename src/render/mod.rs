@@ -26,9 +26,9 @@ mod srt;
 mod text;
 mod vtt;
 
-pub(crate) use json::Document as ScenesDocument;
 pub use json::SCENES_SCHEMA;
-pub use plain::clock;
+pub(crate) use json::{Document as ScenesDocument, EvidenceLine};
+pub use plain::{clock, one_line};
 pub use reel::{Media, Thumb};
 
 use crate::decode::VideoFacts;

@@ -16,7 +16,8 @@ pub(super) fn clock_with(seconds: f64, mark: char) -> String {
 
 /// Text on one line: line breaks and control characters become spaces, runs of spaces one, and marks that turn the
 /// direction of what follows go.
-pub(super) fn one_line(text: &str) -> String {
+#[must_use]
+pub fn one_line(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced: String = text
         .chars()

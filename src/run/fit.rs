@@ -24,6 +24,8 @@ const KEEPS: [(f64, f64); 4] = [(1.0, 0.0), (0.5, 0.5), (0.25, 1.0), (0.1, 2.5)]
 const SCALES: [(f64, f64); 3] = [(1.0, 0.0), (0.5, 1.0), (0.25, 2.5)];
 /// Visual tokens of the smallest frame that is tried: below that, a picture shows next to nothing.
 const LEAST_CELLS: usize = 16;
+/// The limit that every model has.
+const CONTEXT: &str = "tokens of the model's context";
 /// What is lost with every other frame. Frames go last: what falls between two of them cannot be known.
 const HALF_THE_FRAMES: f64 = 3.0;
 
@@ -99,8 +101,18 @@ impl Fitting<'_> {
                 limit.name
             ),
             limit: (limit.shown)(limit.most),
-            hint: format!("{} {} would fit", limit.flag, (limit.shown)(limit.taken)),
+            hint: self.cure(look, &limit),
         })
+    }
+
+    /// What would make a look fit.
+    fn cure(&self, look: &Look, limit: &Limit) -> String {
+        // A prompt that fits leaves room for an answer, if not for one so long.
+        let room = self.processor.card().context.saturating_sub(look.prompt() + QUESTION_TOKENS);
+        if limit.name == CONTEXT && room > 0 {
+            return format!("--max-new-tokens {room} would fit");
+        }
+        format!("{} {} would fit", limit.flag, (limit.shown)(limit.taken))
     }
 
     /// Everything that may be tried: what the user fixed stays.
@@ -216,7 +228,7 @@ impl Fitting<'_> {
         let whole = |tokens: f64| format!("{tokens:.0}");
         let prompt = look.prompt();
         let mut limits = vec![Limit {
-            name: "tokens of the model's context",
+            name: CONTEXT,
             flag: "a model with a context of",
             most: card.context as f64,
             taken: (prompt + new_tokens + QUESTION_TOKENS) as f64,
@@ -245,7 +257,13 @@ impl Fitting<'_> {
                 limits.push(Limit { name: "of memory", flag: "--memory", most: most as f64, taken, shown: megabytes });
             }
             if let Some(most) = budget.seconds {
-                limits.push(Limit { name: "", flag: "--budget", most, taken: cost.seconds.total, shown: seconds });
+                limits.push(Limit {
+                    name: "of time",
+                    flag: "--budget",
+                    most,
+                    taken: cost.seconds.total,
+                    shown: seconds,
+                });
             }
         }
         limits
@@ -267,5 +285,6 @@ fn megabytes(bytes: f64) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    format!("{:.1}s", (seconds * 10.0).ceil() / 10.0)
+    // Little time is told exactly: `0.1s` would be no limit that somebody gave.
+    if seconds < 0.1 { format!("{seconds}s") } else { format!("{:.1}s", (seconds * 10.0).ceil() / 10.0) }
 }

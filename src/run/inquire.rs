@@ -330,6 +330,9 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
         answer.plan.question.get_or_insert(asked).constraints.push(ordinal.to_string());
     }
     answer.status = evidence::status(answer.status, &answer.evidence);
+    if answer.choice.is_none() && !question.choices.is_empty() {
+        answer.warnings.push("the answer names none of the choices".to_owned());
+    }
     answer
 }
 

@@ -8,6 +8,7 @@ mod support;
 mod apart;
 mod ask;
 mod batch;
+mod defects;
 mod describe;
 mod evidence;
 mod follow;

@@ -51,6 +51,8 @@ fn what_is_printed_keeps_to_its_schema() {
     check("frames", &["frames", path, "--json"]);
     check("scenes", &["scenes", path, "--json"]);
     check("doctor", &["doctor", "--json"]);
+    check("models", &["model", "list", "--json"]);
+    check("model", &["model", "info", "--json"]);
 }
 
 #[test]

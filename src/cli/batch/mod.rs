@@ -4,7 +4,7 @@ mod command;
 mod progress;
 
 use super::ask::{ModelArgs, PipelineArgs};
-use super::failure::{Failure, Kind, Result};
+use super::failure::{Failure, Kind, Result, of_place};
 use super::index::StoreArgs;
 use super::time::format_time;
 use super::{Context, output, parse_time, rates, wait};
@@ -202,8 +202,11 @@ fn questions(path: &Path) -> Result<Questions> {
 
 impl From<GatherError> for Failure {
     fn from(error: GatherError) -> Self {
-        let hint = match error {
-            GatherError::Nothing => {
+        let hint = match &error {
+            GatherError::Nothing { include, .. } if !include.is_empty() => {
+                "a pattern without a slash is compared with names at any depth, else with the path from the folder on"
+            }
+            GatherError::Nothing { .. } => {
                 "give a folder of videos, which are known by their endings (mp4, mov, mkv, ...), or name files"
             }
             GatherError::Folder { .. } => "check its permissions",
@@ -333,7 +336,7 @@ impl From<StoreError> for Failure {
                 (Kind::DoesNotFit, "make room and give the same command again: what is written is whole")
             }
             StoreError::Watch(_) => (Kind::Internal, ""),
-            StoreError::Io { .. } => (Kind::Internal, "check the folder given with --out"),
+            StoreError::Io { source, .. } => (of_place(source), "check the folder given with --out"),
         };
         Self::new(kind, error).hint(hint)
     }

@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let limits = Limits { threads: args.threads, ..context.decoder.limits() };
-    let detector = args.detection.detector();
+    let detector = args.detection.detector()?;
     let outcome =
         scenes::run(&args.video, detector.as_ref(), &limits, args.runs as usize).map_err(|error| match error {
             BenchError::Decode(error) => error.into(),

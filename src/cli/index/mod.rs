@@ -5,12 +5,13 @@ mod follow;
 pub(super) use follow::Line;
 
 use super::ask::{ModelArgs, ReadingArgs};
-use super::failure::{Failure, Kind, Result};
+use super::failure::{Failure, Kind, Result, of_place};
 use super::time::format_time;
 use super::video::Input;
 use super::{Context, cache, output, progress, wait};
 use crate::index::{IndexError, KvFormat, Listed, Store, Trust};
 use crate::recipe::parse_bytes;
+use crate::render::one_line;
 use crate::run::{self, Cancel, Job};
 use follow::FollowArgs;
 use serde::Serialize;
@@ -174,7 +175,7 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
 fn print(report: &Report, args: &Args, store: &Store) {
     for one in &report.indexed {
         let what = if one.known { "was there already" } else { "is kept" };
-        output::text(&format!("{}  {} {what}", &one.key[..16], one.video));
+        output::text(&format!("{}  {} {what}", &one.key[..16], one_line(&one.video)));
     }
     let line = |entry: &Listed| {
         format!(
@@ -183,7 +184,7 @@ fn print(report: &Report, args: &Args, store: &Store) {
             entry.bytes >> 20,
             entry.kv.map_or("-", KvFormat::name),
             entry.model,
-            entry.video,
+            one_line(&entry.video),
             format_time(entry.from),
             format_time(entry.to)
         )
@@ -202,6 +203,10 @@ impl From<IndexError> for Failure {
             return Self::new(Kind::Input, error)
                 .hint("try again when nothing writes to it, or use `longsight index --follow`");
         }
-        Self::new(Kind::Internal, error).hint("choose another place with --index-dir")
+        let kind = match &error {
+            IndexError::Io { source, .. } => of_place(source),
+            _ => Kind::Internal,
+        };
+        Self::new(kind, error).hint("choose another place with --index-dir")
     }
 }

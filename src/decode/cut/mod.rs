@@ -185,6 +185,8 @@ struct Container {
 
 const MP4: Container = Container { muxer: c"mp4", ending: "mp4" };
 const MATROSKA: Container = Container { muxer: c"matroska", ending: "mkv" };
+/// What the name of a clip may end with.
+pub const CLIP_ENDINGS: [&str; 2] = [MP4.ending, MATROSKA.ending];
 
 impl Container {
     fn of(source: &Source, sounds: &[usize], how: How) -> Self {
