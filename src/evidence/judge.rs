@@ -35,6 +35,8 @@ pub struct Clues {
     pub closer: f64,
     /// Overlap with a span that the answer in the closer look names
     pub closer_named: f64,
+    /// What is written there was read in the closer look, and is nearly what was asked for but not quite
+    pub misread: bool,
 }
 
 /// Probability of being right from which a span is verified.
@@ -71,7 +73,8 @@ fn agreement(clues: &Clues) -> f64 {
     let presence = clues.presence.unwrap_or(clues.probability);
     let closer = clues.closer_presence.unwrap_or(clues.probability);
     let named = clues.named.max(clues.closer_named);
-    (presence * closer * clues.closer.max(0.0).sqrt() * f64::midpoint(1.0, named)).clamp(0.0, 1.0)
+    let read = if clues.misread { 0.5 } else { 1.0 };
+    (read * presence * closer * clues.closer.max(0.0).sqrt() * f64::midpoint(1.0, named)).clamp(0.0, 1.0)
 }
 
 impl From<&Evidence> for Span {
@@ -107,7 +110,7 @@ mod tests {
 
     fn clues(presence: f64, closer_presence: f64, closer: f64, named: f64) -> Clues {
         let (presence, closer_presence) = (Some(presence), Some(closer_presence));
-        Clues { named, probability: 0.95, presence, closer_presence, closer, closer_named: 0.0 }
+        Clues { named, probability: 0.95, presence, closer_presence, closer, ..Clues::default() }
     }
 
     #[test]
@@ -115,6 +118,7 @@ mod tests {
         for (clues, expected) in [
             (clues(0.95, 0.95, 0.9, 0.9), Check::Verified),
             (clues(0.95, 0.95, 0.3, 0.9), Check::Weak),
+            (Clues { misread: true, ..clues(0.95, 0.95, 0.9, 0.9) }, Check::Weak),
             (clues(0.6, 0.6, 0.9, 0.9), Check::Weak),
             (clues(0.95, 0.6, 0.0, 0.9), Check::Contradicted),
             (clues(0.95, 0.2, 0.0, 0.9), Check::Contradicted),

@@ -107,6 +107,22 @@ pub fn existence(question: &str) -> Option<String> {
     Some(format!("{} in the video?", capital(found["rest"].trim_end_matches(" in the video"))))
 }
 
+/// What is read where a thing says something: the question for it, and what the answer should be: "What does the sign say?" and "EXIT" of
+/// "When is the sign EXIT visible?". `None` where nothing is said to be read.
+#[must_use]
+pub fn reading(question: &str) -> Option<(String, String)> {
+    let thing = indefinite(thing(question)?);
+    let (on, says) = thing.split_once(" that says ")?;
+    let on = on.split_once(' ').map_or(on, |(_, on)| on);
+    Some((format!("What does the {on} say?"), says.to_owned()))
+}
+
+/// Whether two texts are of one length and differ in one letter or digit: one may be read for the other.
+#[must_use]
+pub fn nearly(a: &str, b: &str) -> bool {
+    a.chars().count() == b.chars().count() && a.chars().zip(b.chars()).filter(|(a, b)| a != b).count() == 1
+}
+
 /// Whether an answer begins with yes.
 #[must_use]
 pub fn says_yes(answer: &str) -> bool {

@@ -265,3 +265,19 @@ proptest::proptest! {
         proptest::prop_assert!(reading.constraints.is_empty() || reading.content.len() <= text.len() + 12);
     }
 }
+
+#[test]
+fn what_is_read_can_be_asked_for_by_itself() {
+    for (question, expected) in [
+        ("When is the sign EXIT visible?", Some(("What does the sign say?", "EXIT"))),
+        ("When can a poster that says Open Day be seen?", Some(("What does the poster say?", "Open Day"))),
+        ("Is there a sign that says 61 in the video?", Some(("What does the sign say?", "61"))),
+        ("When is the red star visible?", None),
+        ("What does the sign say?", None),
+    ] {
+        let expected = expected.map(|(question, says)| (question.to_owned(), says.to_owned()));
+        assert_eq!(reading(question), expected, "{question}");
+    }
+    assert!(nearly("61", "69") && nearly("EXIT", "EXIS"));
+    assert!(!nearly("61", "61") && !nearly("61", "16") && !nearly("61", "611"));
+}

@@ -6,6 +6,7 @@ use super::looker::{Keep, Looker};
 use super::presence::Slice;
 use super::{Answer, Event, EvidencePlan, Question, RunError, Sink};
 use crate::evidence::{self, Check, Evidence};
+use crate::question;
 use crate::recipe;
 use longsight_models::Span;
 use std::time::Instant;
@@ -65,14 +66,15 @@ impl Closer<'_> {
         let long = span.duration() > LONG_MARGINS * margin && self.probe.is_some();
         let mut tokens = 0;
         if long {
-            let first = self.around(span.start, span.start)?;
-            let last = self.around(span.end, span.end)?;
+            let (first, _) = self.around(span.start, span.start)?;
+            let (last, _) = self.around(span.end, span.end)?;
             tokens += cost(&first) + cost(&last);
             self.borders(candidate, &first, &last);
         } else {
-            let again = self.around(span.start, span.end)?;
+            let (again, read) = self.around(span.start, span.end)?;
             tokens += cost(&again);
             self.whole(candidate, &again);
+            candidate.clues.misread = read;
         }
         let (check, score) = evidence::judge(&candidate.clues);
         tracing::info!(
@@ -90,8 +92,8 @@ impl Closer<'_> {
         Ok(tokens)
     }
 
-    /// One look from a margin before `from` to a margin behind `to`.
-    fn around(&self, from: f64, to: f64) -> Result<Said, RunError> {
+    /// One look from a margin before `from` to a margin behind `to`; and whether something was read there that is nearly what was asked for.
+    fn around(&self, from: f64, to: f64) -> Result<(Said, bool), RunError> {
         let around = Span {
             start: (from - self.plan.margin_s).max(self.range.start),
             end: (to + self.plan.margin_s).min(self.range.end),
@@ -101,10 +103,16 @@ impl Closer<'_> {
         options.decode.max_frames = Some(MOST_FRAMES);
         // Closer means with nothing left out, whatever the first look did without, as far as it fits.
         (options.sample, options.compress) = (recipe::Sample::default(), recipe::Compress::default());
-        let question = std::slice::from_ref(self.question);
-        let probe = |_: &Question, _: &Answer| self.probe.map(str::to_owned);
-        let said = self.looker.pass(&options, question, &probe, Keep::Tokens, &mut |_| ())?;
-        said.into_iter().next().ok_or(RunError::Cancelled)
+        let reading = question::reading(&self.question.text);
+        let read = reading.as_ref().map(|(question, _)| Question::from(question.as_str()));
+        let questions: Vec<Question> = std::iter::once(self.question.clone()).chain(read).collect();
+        let probe =
+            |question: &Question, _: &Answer| self.probe.filter(|_| question == self.question).map(str::to_owned);
+        let mut said = self.looker.pass(&options, &questions, &probe, Keep::Tokens, &mut |_| ())?.into_iter();
+        let first = said.next().ok_or(RunError::Cancelled)?;
+        let text = said.next().map(|said| said.answer.answer.trim_end_matches('.').to_owned());
+        let misread = text.zip(reading).is_some_and(|(text, (_, says))| question::nearly(&text, &says));
+        Ok((first, misread))
     }
 
     /// The span is where it is in the closer look.
