@@ -4,7 +4,7 @@ use super::ask::{ModelArgs, PipelineArgs};
 use super::failure::{Failure, Kind, Result};
 use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
 use super::index::StoreArgs;
-use super::video::Input;
+use super::video::{Closed, Input};
 use super::{Context, handover, output, parse_time, progress, wait};
 use crate::batch::{self, Inputs, Selection};
 use crate::index::Store;
@@ -119,8 +119,7 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
 struct Found {
     moments: Moments,
     media: Media,
-    /// A pipe's content lives as long as this does
-    input: Input,
+    input: Closed,
 }
 
 /// What is looked for, and how.
@@ -149,8 +148,7 @@ impl Search<'_> {
         };
         let moments =
             run::find(self.model, &input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
-        input.video.rest();
-        Ok(Found { moments, media, input })
+        Ok(Found { moments, media, input: input.close() })
     }
 }
 

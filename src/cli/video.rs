@@ -15,6 +15,13 @@ pub(super) struct Input {
     _spooled: Option<Spooled>,
 }
 
+/// An input whose decoder is not needed any more.
+pub(super) struct Closed {
+    /// The file to open again
+    pub(super) path: PathBuf,
+    _spooled: Option<Spooled>,
+}
+
 impl Input {
     /// Opens what the user named; `-` copies stdin to a temporary file first.
     ///
@@ -28,6 +35,11 @@ impl Input {
         let path = spooled.as_ref().map_or(name, Spooled::path).to_path_buf();
         let video = Feed::open(&path, limits).map_err(Failure::from)?;
         Ok(Self { name: name.to_path_buf(), path, video, _spooled: spooled })
+    }
+
+    /// Gives the decoder up; the file stays, a pipe's content as long as what is given back lives.
+    pub(super) fn close(self) -> Closed {
+        Closed { path: self.path, _spooled: self._spooled }
     }
 
     /// The `video` object of the result.

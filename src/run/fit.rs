@@ -286,5 +286,9 @@ fn megabytes(bytes: f64) -> String {
 
 fn seconds(seconds: f64) -> String {
     // Little time is told exactly: `0.1s` would be no limit that somebody gave.
-    if seconds < 0.1 { format!("{seconds}s") } else { format!("{:.1}s", (seconds * 10.0).ceil() / 10.0) }
+    if seconds < 0.1 {
+        format!("{}s", (seconds * 1000.0).ceil() / 1000.0)
+    } else {
+        format!("{:.1}s", (seconds * 10.0).ceil() / 10.0)
+    }
 }

@@ -124,7 +124,7 @@ fn scenes_come_in_the_same_formats() {
     let both = longsight(&["scenes", path.to_str().unwrap(), "--json", "--format", "edl"]);
     assert_eq!(both.code, Some(2));
     let nowhere = longsight(&["scenes", path.to_str().unwrap(), "-q", "-o", "/no/such/folder/file"]);
-    assert_eq!(nowhere.code, Some(1));
+    assert_eq!(nowhere.code, Some(2));
 }
 
 #[test]

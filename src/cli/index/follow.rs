@@ -7,6 +7,7 @@ use super::Args;
 use crate::batch::{self, Inputs, Selection};
 use crate::index::Store;
 use crate::recipe::Options;
+use crate::render::one_line;
 use crate::run::{self, Cancel, Due, Follower, Growth, Indexed, Job, Model, Pace};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -160,7 +161,12 @@ impl Watch<'_> {
         }
         let key = line.key.as_deref().map_or("", |key| &key[..16.min(key.len())]);
         let what = if line.complete { "is kept" } else { "is growing" };
-        output::text(&format!("{key:16}  {} {what}: {} readings, {} new", line.video, line.readings, line.read));
+        output::text(&format!(
+            "{key:16}  {} {what}: {} readings, {} new",
+            one_line(&line.video),
+            line.readings,
+            line.read
+        ));
         Ok(())
     }
 }
