@@ -35,7 +35,7 @@ pub struct Clues {
     pub closer: f64,
     /// Overlap with a span that the answer in the closer look names
     pub closer_named: f64,
-    /// What is written there was read in the closer look, and is nearly what was asked for but not quite
+    /// What is written there was read in the closer look, and is not what was asked for but may be mistaken for it
     pub misread: bool,
 }
 

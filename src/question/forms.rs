@@ -117,10 +117,12 @@ pub fn reading(question: &str) -> Option<(String, String)> {
     Some((format!("What does the {on} say?"), says.to_owned()))
 }
 
-/// Whether two texts are of one length and differ in one letter or digit: one may be read for the other.
+/// Whether one of two texts may have been read for the other: of one length, and either numbers or alike but for one letter.
 #[must_use]
-pub fn nearly(a: &str, b: &str) -> bool {
-    a.chars().count() == b.chars().count() && a.chars().zip(b.chars()).filter(|(a, b)| a != b).count() == 1
+pub fn mistakable(a: &str, b: &str) -> bool {
+    let differ = a.chars().zip(b.chars()).filter(|(a, b)| a != b).count();
+    let numbers = [a, b].iter().all(|text| text.chars().all(|letter| letter.is_ascii_digit()));
+    a.chars().count() == b.chars().count() && (differ == 1 || numbers && differ > 0)
 }
 
 /// Whether an answer begins with yes.

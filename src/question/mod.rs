@@ -22,7 +22,7 @@ pub use claim::{claim, claims};
 pub use clock::Clock;
 pub use derived::{Choice, Derived, Found, derived};
 pub use event::{Edge, Event, Relation};
-pub use forms::{asks_when, existence, nearly, noun_when, reading, says_no, says_yes, thing, when};
+pub use forms::{asks_when, existence, mistakable, noun_when, reading, says_no, says_yes, thing, when};
 pub use ordinal::Ordinal;
 
 /// A question taken apart.

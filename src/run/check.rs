@@ -92,7 +92,7 @@ impl Closer<'_> {
         Ok(tokens)
     }
 
-    /// One look from a margin before `from` to a margin behind `to`; and whether something was read there that is nearly what was asked for.
+    /// One look from a margin before `from` to a margin behind `to`; and whether something was read there that may be mistaken for what was asked for.
     fn around(&self, from: f64, to: f64) -> Result<(Said, bool), RunError> {
         let around = Span {
             start: (from - self.plan.margin_s).max(self.range.start),
@@ -111,7 +111,7 @@ impl Closer<'_> {
         let mut said = self.looker.pass(&options, &questions, &probe, Keep::Tokens, &mut |_| ())?.into_iter();
         let first = said.next().ok_or(RunError::Cancelled)?;
         let text = said.next().map(|said| said.answer.answer.trim_end_matches('.').to_owned());
-        let misread = text.zip(reading).is_some_and(|(text, (_, says))| question::nearly(&text, &says));
+        let misread = text.zip(reading).is_some_and(|(text, (_, says))| question::mistakable(&text, &says));
         Ok((first, misread))
     }
 
