@@ -269,7 +269,8 @@ fn asks(script: &Script, most: usize) -> Vec<Ask> {
         expected: None,
     }));
     // What a sign says while something else can be seen is true of a part of the sign's time only.
-    let claims = all.iter().filter(|one| crate::question::claims(&one.text) && !one.text.contains(" while "));
+    let open = |one: &&questions::Question| one.choices.is_empty() && !one.text.contains(" while ");
+    let claims = all.iter().filter(open).filter(|one| crate::question::claims(&one.text));
     asks.extend(claims.take(most).map(|one| Ask {
         sort: Sort::Claim,
         condition: None,
