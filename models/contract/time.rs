@@ -71,6 +71,14 @@ impl Span {
         self.end - self.start
     }
 
+    /// Intersection over union with another span, 0 to 1.
+    #[must_use]
+    pub fn iou(self, other: Self) -> f64 {
+        let both = (self.end.min(other.end) - self.start.max(other.start)).max(0.0);
+        let either = self.duration() + other.duration() - both;
+        if either > 0.0 { both / either } else { 0.0 }
+    }
+
     /// Whether `seconds` lies inside.
     #[must_use]
     pub fn contains(self, seconds: f64) -> bool {

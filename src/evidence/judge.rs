@@ -86,9 +86,7 @@ impl From<&Evidence> for Span {
 /// Intersection over union of two spans.
 #[must_use]
 pub fn iou(a: Span, b: Span) -> f64 {
-    let both = (a.end.min(b.end) - a.start.max(b.start)).max(0.0);
-    let either = a.duration() + b.duration() - both;
-    if either > 0.0 { both / either } else { 0.0 }
+    a.iou(b)
 }
 
 /// How well an answer is supported once its spans have been looked at; `before` is what it was before.

@@ -161,7 +161,7 @@ impl Derived {
             Rule::Nearest => {
                 let spans = &found.first()?.spans;
                 let overlap = |choice: &Choice| {
-                    let pairs = choice.spans.iter().flat_map(|a| spans.iter().map(move |b| overlap(*a, *b)));
+                    let pairs = choice.spans.iter().flat_map(|a| spans.iter().map(|b| a.iou(*b)));
                     pairs.fold(0.0, f64::max)
                 };
                 let overlaps = (0..).zip(&self.choices).map(|(place, choice)| (place, overlap(choice)));
@@ -174,12 +174,6 @@ impl Derived {
             }
         }
     }
-}
-
-fn overlap(a: Span, b: Span) -> f64 {
-    let both = (a.end.min(b.end) - a.start.max(b.start)).max(0.0);
-    let either = a.duration() + b.duration() - both;
-    if either > 0.0 { both / either } else { 0.0 }
 }
 
 /// What two wordings of the same have in common.

@@ -139,9 +139,8 @@ fn work_out(said: &mut Said, question: &Question, derived: &Derived, others: Vec
     for other in others {
         let Answer { answer: said, mut evidence, usage, timing_s: whole, .. } = other.answer;
         answer.usage.check_tokens += usage.prompt_tokens + usage.check_tokens;
-        let (check, total) =
-            (whole.prefill + whole.generate + whole.check, whole.prefill + whole.generate + whole.check);
-        add(&mut answer.timing_s, &Timing { check, total, ..Timing::default() });
+        let check = whole.prefill + whole.generate + whole.check;
+        add(&mut answer.timing_s, &Timing { check, total: check, ..Timing::default() });
         evidence.retain(best(&evidence));
         evidence.retain(|span| span.check != Check::Contradicted);
         found.push(Found { said, spans: evidence.iter().map(Span::from).collect() });
