@@ -28,6 +28,8 @@ pub struct WorldBench {
     pub seconds: (f64, f64),
     /// The most questions about each
     pub questions: usize,
+    /// How they are filmed: size, rate and quality are no part of what happens, and should not matter to answers
+    pub film: EncodeOptions,
     /// Ask again with grey pictures
     pub blind: bool,
     /// The pipeline's settings
@@ -117,7 +119,7 @@ pub fn world(
     let one = |number: u64| -> Result<(Vec<Outcome>, Vec<Outcome>), anyhow::Error> {
         let script = Script::write(bench.split, bench.seed + number, &wishes);
         let path = folder.path().join(format!("{number}.mp4"));
-        encode(&script, &path, &EncodeOptions { preset: "veryfast".to_owned(), ..EncodeOptions::default() })?;
+        encode(&script, &path, &bench.film)?;
         let asked = questions::ask(&script, bench.questions);
         let seeing = outcomes(model, &path, &asked, &bench.options, false, cancel)?;
         let blind =

@@ -1,25 +1,29 @@
 """Clips as `world export` writes them -> batches, several questions behind one clip.
 
-Row: <|im_start|>user\\n, then for every pair of frames `<12.5 seconds>` <|vision_start|> 9 tokens <|vision_end|>, then each question
+Row: <|im_start|>user\\n, then for every pair of frames `<12.5 seconds>` <|vision_start|> a token a cell <|vision_end|>, then each question
 with its answer as a segment of its own: a segment sees the clip and itself, not the other segments, and starts at the
 same position, so that each is trained exactly as it will be asked alone.
 """
 import json, math, pathlib
 import numpy as np
 import torch
-from truth import SEEN, STATES, THINGS, cells, room, stamp_digits, story
+from truth import SEEN, STATES, THINGS, room, shown, stamp_digits, story
 
-CELLS = 3  # visual tokens a side: 96 pixels / (16 x 2)
+CELL = 32  # pixels a side that a visual token stands for: 16 x 2
 
 
 class Clips:
-    def __init__(self, folder, side=96):
+    """`grid`: rows and columns of visual tokens, the same for all clips of a folder."""
+
+    def __init__(self, folder):
         folder = pathlib.Path(folder)
         self.rows = [json.loads(line) for line in open(folder / "clips.jsonl")]
-        self.frames = np.memmap(folder / "frames.u8", np.uint8, "r").reshape(-1, side, side, 3)
+        width, height = self.rows[0]["size"]
+        self.grid = height // CELL, width // CELL
+        self.frames = np.memmap(folder / "frames.u8", np.uint8, "r").reshape(-1, height, width, 3)
 
     def pairs(self, row, stride=1):
-        """Every `stride`-th frame as [patches, 2, side, side, 3], an odd last frame repeated, and the two times of each pair."""
+        """Every `stride`-th frame as [patches, 2, height, width, 3], an odd last frame repeated, and the two times of each pair."""
         x = self.frames[row["offset"]:row["offset"] + row["frames"]:stride]
         times = row["times"][::stride]
         if len(x) % 2:
@@ -58,7 +62,7 @@ class Packer:
             self.cache[text] = self.encode(text)
         return self.cache[text]
 
-    def prefix(self, times, leaps, kept):
+    def prefix(self, times, leaps, kept, grid):
         """Ids and positions of the clip, where the question's positions start, and where each pair's ids begin and end.
 
         Before pair n, and before the question, the positions leap by `leaps[n]`, as if that much had been seen in between. Of pair n
@@ -73,10 +77,10 @@ class Packer:
             ids += stamp
             pos += [(at + i,) * 3 for i in range(len(stamp))]
             at += len(stamp)
-            cells = [divmod(cell, CELLS) for cell in range(CELLS * CELLS) if kept[n][cell]]
+            cells = [divmod(cell, grid[1]) for cell in range(grid[0] * grid[1]) if kept[n][cell]]
             ids += [self.pad] * len(cells)
             pos += [(at, at + r, at + c) for r, c in cells]
-            at += CELLS
+            at += max(grid)
             ids += self.cached("<|vision_end|>")
             pos.append((at,) * 3)
             at += 1
@@ -113,12 +117,13 @@ class Packer:
     def row(self, clips, row, questions, rng=None, stride=1):
         """One clip with its questions; with `rng` it may stand late in a longer one (see `afar`)."""
         pixels, pairs = clips.pairs(row, stride)
+        cells = clips.grid[0] * clips.grid[1]
         pixels, move = moved(rng, pixels, [s["sign"] for s in row["scenes"] if s["sign"]]) if rng else (pixels, (0, 0))
         shift, leaps = afar(rng, len(pairs)) if rng else (0.0, {})
         weights = diluted(rng, len(pairs)) if rng else [0.0] * len(pairs)
         times = [(a + b) / 2 + shift for a, b in pairs]
-        kept = thinned(rng, pixels) if rng else np.ones((len(pairs), CELLS * CELLS), bool)
-        ids, pos, at, ranges = self.prefix(times, leaps, kept)
+        kept = thinned(rng, pixels) if rng else np.ones((len(pairs), cells), bool)
+        ids, pos, at, ranges = self.prefix(times, leaps, kept, clips.grid)
         seg, target, pointers = [0] * len(ids), [-100] * len(ids), []
         # Which pair each token belongs to: a question comes well after the last.
         pair, weight = [0] * len(self.head), [0.0] * len(self.head)
@@ -144,8 +149,8 @@ class Packer:
         weight += [0.0] * (len(ids) - len(weight))
         stamps = [stamp_digits(t) for t in times]
         told, counts = story(row, pairs)
-        seen = [cells(row, a, b, CELLS, move) for a, b in pairs]
-        seen = [torch.full((CELLS * CELLS, len(SEEN)), -1.0) if y is None else y for y in seen]
+        seen = [shown(row, a, b, clips.grid, move) for a, b in pairs]
+        seen = [torch.full((cells, len(SEEN)), -1.0) if y is None else y for y in seen]
         return dict(ids=ids, pos=pos, seg=seg, pair=pair, weight=weight, target=target, pixels=pixels, kept=kept, story=told, counts=counts, seen=seen, pointers=pointers,
                     digits=[own + last for own, last in zip(stamps, stamps[:1] + stamps)])
 
@@ -154,12 +159,12 @@ def thinned(rng, pixels):
     """Which cells of each pair stay: all of them in most clips; in the others those that changed since the pair before, those with most
     to see and any others, in a mixture of the clip's own, at least one of each pair. So that a prompt from which tokens were left
     out (as compressors do) is nothing new."""
-    pairs = len(pixels)
+    pairs, _, height, width, _ = pixels.shape
+    rows, columns = height // CELL, width // CELL
     if rng.random() < 0.6:
-        return np.ones((pairs, CELLS * CELLS), bool)
-    side = pixels.shape[2] // CELLS
-    # [pairs, CELLS, CELLS, 2 * side * side * 3]: every fourth pixel each way is enough to tell
-    cells = pixels.reshape(pairs, 2, CELLS, side, CELLS, side, 3)[:, :, :, ::4, :, ::4].transpose(0, 2, 4, 1, 3, 5, 6).reshape(pairs, CELLS * CELLS, -1).astype(np.float32)
+        return np.ones((pairs, rows * columns), bool)
+    # [pairs, rows * columns, pixels of the cell]: every fourth each way is enough to tell
+    cells = pixels.reshape(pairs, 2, rows, CELL, columns, CELL, 3)[:, :, :, ::4, :, ::4].transpose(0, 2, 4, 1, 3, 5, 6).reshape(pairs, rows * columns, -1).astype(np.float32)
     change = np.abs(np.diff(cells, axis=0, prepend=cells[:1])).mean(-1)
     detail, noise = cells.std(-1), np.random.default_rng(rng.getrandbits(32)).random(change.shape)
     score = sum(rng.random() ** 2 * part / (part.max() + 1e-6) for part in (change, detail, noise))
@@ -208,14 +213,14 @@ MOVED = 12  # pixels that a clip's pictures are moved by at most
 
 
 def moved(rng, pixels, signs, most=MOVED):
-    """Pictures [..., side, side, 3] moved by some pixels, their edges drawn out, no sign cut off; and the move to the right and down in
-    sides. The world's things stand anywhere, so what is learned must not depend on where they stood in so many clips."""
-    side = pixels.shape[-2]
-    left, right, up, down = (min(most, int(part * side)) for part in room(signs))
+    """Pictures [..., height, width, 3] moved by some pixels, their edges drawn out, no sign cut off; and the move to the right and down in
+    widths and heights. The world's things stand anywhere, so what is learned must not depend on where they stood in so many clips."""
+    height, width = pixels.shape[-3:-1]
+    ways = zip(room(signs, height, width), (width, width, height, height))
+    left, right, up, down = (min(most, int(part * side)) for part, side in ways)
     x, z = rng.randint(-left, right), rng.randint(-up, down)
-    place = np.arange(side)
-    across, along = (place - x).clip(0, side - 1), (place - z).clip(0, side - 1)
-    return pixels[..., along[:, None], across, :], (x / side, z / side)
+    across, along = (np.arange(width) - x).clip(0, width - 1), (np.arange(height) - z).clip(0, height - 1)
+    return pixels[..., along[:, None], across, :], (x / width, z / height)
 
 
 def pair_at(pairs, time):

@@ -1,6 +1,6 @@
 """A training checkpoint -> a Hugging Face checkpoint folder, held against transformers before it is kept.
 
-Use: export.py RUN/last.pt tokenizer.json OUT_DIR [--check HELD_OUT_DIR]
+Use: export.py RUN/last.pt tokenizer.json OUT_DIR [--check HELD_OUT_DIR ...]
 
 Weights are stored as f16. `--check` loads OUT_DIR with transformers (pip install transformers==5.23.0) and compares its logits with
 model.py's, in f32, for clips of HELD_OUT_DIR.
@@ -71,7 +71,8 @@ def check(out, held_out):
         question = row["questions"][0]
         text = processor.apply_chat_template([{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": question["prompt"]}]}], tokenize=False, add_generation_prompt=True)
         frames = torch.from_numpy(clips.frames[row["offset"]:row["offset"] + row["frames"]].copy()).permute(0, 3, 1, 2)
-        meta = VideoMetadata(total_num_frames=row["frames"], fps=2.0, frames_indices=list(range(row["frames"])), height=96, width=96, duration=row["frames"] / 2, video_backend="none")
+        width, height = row["size"]
+        meta = VideoMetadata(total_num_frames=row["frames"], fps=2.0, frames_indices=list(range(row["frames"])), height=height, width=width, duration=row["frames"] / 2, video_backend="none")
         batch = processor(text=[text], videos=[frames], video_metadata=[meta], do_sample_frames=False, return_tensors="pt")
         assert row["times"][1] == 0.5, "the check replays clips at two frames a second"
         packed = pack([packer.row(clips, row, [dict(question, answer="")])])
@@ -89,11 +90,11 @@ def main():
     ap.add_argument("checkpoint", type=pathlib.Path)
     ap.add_argument("tokenizer")
     ap.add_argument("out", type=pathlib.Path)
-    ap.add_argument("--check", type=pathlib.Path)
+    ap.add_argument("--check", type=pathlib.Path, nargs="+", default=[])
     a = ap.parse_args()
     export(torch.load(a.checkpoint)["model"], Tokenizer.from_file(a.tokenizer), a.out)
-    if a.check:
-        check(a.out, a.check)
+    for folder in a.check:
+        check(a.out, folder)
 
 
 if __name__ == "__main__":

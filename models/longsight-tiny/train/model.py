@@ -97,7 +97,7 @@ class PatchEmbed(nn.Module):
 
 
 class Visual(nn.Module):
-    """u8 pixels [n, 2, side, side, 3] -> visual tokens [n, (side/32)^2, hidden] and one such tensor per DeepStack layer."""
+    """u8 pixels [n, 2, height, width, 3] -> visual tokens [n, height / 32 * width / 32, hidden] and one such tensor per DeepStack layer."""
 
     def __init__(self, cfg):
         super().__init__()
@@ -109,19 +109,28 @@ class Visual(nn.Module):
         self.deepstack_merger_list = nn.ModuleList(Merger(size, cfg["out_hidden_size"], True) for _ in self.taps)
         self.side = int(cfg["num_position_embeddings"] ** 0.5)
         quarter = size // cfg["num_heads"] // 2
-        freq = 1.0 / 10000.0 ** (torch.arange(0, quarter, 2).float() / quarter)
-        row, col = (patch_order(g) for g in torch.meshgrid(torch.arange(self.side), torch.arange(self.side), indexing="ij"))
-        angle = torch.cat([row[:, None] * freq, col[:, None] * freq], -1)
+        self.register_buffer("freq", 1.0 / 10000.0 ** (torch.arange(0, quarter, 2).float() / quarter), persistent=False)
+
+    def turns(self, rows, columns):
+        """Cosines and sines [patches, dim] of every patch's rotation."""
+        grid = torch.meshgrid(torch.arange(rows, device=self.freq.device), torch.arange(columns, device=self.freq.device), indexing="ij")
+        angle = torch.cat([patch_order(axis)[:, None] * self.freq for axis in grid], -1)
         angle = torch.cat([angle, angle], -1)
-        self.register_buffer("cos", angle.cos(), persistent=False)
-        self.register_buffer("sin", angle.sin(), persistent=False)
-        self.register_buffer("place", (row * self.side + col).long(), persistent=False)
+        return angle.cos(), angle.sin()
+
+    def places(self, rows, columns):
+        """The table of positions stretched over a picture, between its points linearly: [patches, size]."""
+        table = self.pos_embed.weight.T.view(1, -1, self.side, self.side)
+        if (rows, columns) != (self.side, self.side):
+            table = F.interpolate(table, (rows, columns), mode="bilinear", align_corners=True)
+        return table[0].flatten(1).T[patch_order(torch.arange(rows * columns, device=table.device).view(rows, columns))]
 
     def forward(self, pixels):
-        x = self.patch_embed(patches(pixels)) + self.pos_embed(self.place)
-        deep = []
+        rows, columns = pixels.shape[2] // PATCH, pixels.shape[3] // PATCH
+        x = self.patch_embed(patches(pixels)) + self.places(rows, columns)
+        (cos, sin), deep = self.turns(rows, columns), []
         for i, block in enumerate(self.blocks):
-            x = block(x, self.cos, self.sin)
+            x = block(x, cos, sin)
             if i in self.taps:
                 deep.append(self.deepstack_merger_list[self.taps.index(i)](x))
         return self.merger(x), deep

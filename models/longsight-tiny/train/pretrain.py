@@ -2,17 +2,17 @@
 
 Use: pretrain.py --data DIR [DIR ...] --held-out DIR --tokenizer tokenizer.json --out RUN --minutes 12
 
-Every visual token (a third of the picture each way) is asked which words of the world apply to it: its scores are its products
+Every visual token (a cell of the picture) is asked which words of the world apply to it: its scores are its products
 with the language model's own word vectors, so that the tower ends up speaking in them. Truth comes from the script (`truth.cells`).
 """
 import argparse, json, os, pathlib, random, threading, time
 import torch
 from tokenizers import Tokenizer
 from asker import Asker
-from data import CELLS, Clips, moved
+from data import Clips, moved
 from model import Tiny
 from train import DEVICE, HALF, ahead, clock, load, on_device, optimisers
-from truth import COLOURS, MOTIONS, NUMBERS, SEEN, SHAPES, WORDS, cells
+from truth import COLOURS, MOTIONS, NUMBERS, SEEN, SHAPES, WORDS, shown
 
 FAR = 24  # pixels that a pair is moved by at most
 
@@ -20,17 +20,17 @@ FAR = 24  # pixels that a pair is moved by at most
 def batches(sources, size, seed, stop, shifted=True):
     rng = random.Random(seed)
     while not stop.is_set():
-        pixels, targets = [], []
+        pixels, targets, grid = [], [], rng.choice(sources).grid
         while len(pixels) < size:
             # Numbers are the hardest to tell apart, and few clips have one: boards are among the sources as often as all clips.
-            clips = rng.choice(sources)
+            clips = rng.choice([clips for clips in sources if clips.grid == grid])
             row = rng.choice(clips.rows)
             k = rng.randrange(row["frames"])
             l = min(k + 1, row["frames"] - 1)
             pair, shift = clips.frames[[row["offset"] + k, row["offset"] + l]], (0, 0)
             if shifted:
                 pair, shift = moved(rng, pair, [s["sign"] for s in row["scenes"] if s["sign"]], FAR)
-            y = cells(row, row["times"][k], row["times"][l], CELLS, shift)
+            y = shown(row, row["times"][k], row["times"][l], grid, shift)
             if y is not None:
                 pixels.append(torch.from_numpy(pair))
                 targets.append(y)

@@ -43,7 +43,7 @@ def pick(rng, questions, count):
 
 
 def batches(sources, packer, size, per_clip, seed, stop):
-    """Endless batches of clips of like length, made on one thread ahead of the training."""
+    """Endless batches of clips of one grid and like length, made on one thread ahead of the training."""
     rng = random.Random(seed)
     while not stop.is_set():
         rows = [(clips, scened(rng, row)) for clips in sources for row in rng.sample(clips.rows, min(EPOCH, len(clips.rows)))]
@@ -51,8 +51,9 @@ def batches(sources, packer, size, per_clip, seed, stop):
         rng.shuffle(order)
         for start in range(0, len(order), size * 16):
             chunks = [[]]
-            for clips, row, stride in sorted(order[start:start + size * 16], key=lambda one: one[1]["frames"] // one[2]):
-                if len(chunks[-1]) == size or (len(chunks[-1]) + 1) * (row["frames"] // stride) > size * FRAMES:
+            for clips, row, stride in sorted(order[start:start + size * 16], key=lambda one: (one[0].grid, one[1]["frames"] // one[2])):
+                other = chunks[-1] and chunks[-1][0][0].grid != clips.grid
+                if other or len(chunks[-1]) == size or (len(chunks[-1]) + 1) * (row["frames"] // stride) > size * FRAMES:
                     chunks.append([])
                 chunks[-1].append((clips, row, stride))
             rng.shuffle(chunks)

@@ -55,21 +55,23 @@ def on(span, t):
     return span[0] <= t < span[1]
 
 
-def cell_at(x, z, side):
+def cell_at(x, z, grid):
     """The cell of a point, or None outside the picture."""
-    return int(z * side) * side + int(x * side) if 0 <= x < 1 and 0 <= z < 1 else None
+    rows, columns = grid
+    return int(z * rows) * columns + int(x * columns) if 0 <= x < 1 and 0 <= z < 1 else None
 
 
-def room(signs):
-    """How far [left, right, up, down] pictures can be moved before a sign leaves them, in their sides."""
-    reach = lambda s: ((6 * len(s["text"]) + 1) * s["stroke"] / 2, 4.5 * s["stroke"])
+def room(signs, height, width):
+    """How far [left, right, up, down] pictures can be moved before a sign leaves them, in their widths and heights."""
+    wide, high = width / min(height, width), height / min(height, width)
+    reach = lambda s: ((6 * len(s["text"]) + 1) * s["stroke"] / 2 / wide, 4.5 * s["stroke"] / high)
     sides = [(x - w, 1 - x - w, z - h, 1 - z - h) for (x, z), (w, h) in ((s["centre"], reach(s)) for s in signs)]
     return [max(0.0, min(side)) for side in zip(*sides, [1.0] * 4)]
 
 
-def cells(row, a, b, side, shift=(0, 0)):
-    """Targets [side * side, SEEN] of one pair: 1, 0, or -1 where nothing is asked. None in a flash and while one scene turns into
-    another. `shift` is how far the pictures have been moved to the right and down, in their sides.
+def shown(row, a, b, grid, shift=(0, 0)):
+    """Targets [rows * columns, SEEN] of one pair: 1, 0, or -1 where nothing is asked. None in a flash and while one scene turns into
+    another. `shift` is how far the pictures have been moved to the right and down, in their widths and heights.
 
     An object's colour, shape and motion hold for the cell of its centre; cells that it only touches are not asked for it."""
     scenes = [s for s in row["scenes"] if s["span"][0] <= a and b < s["span"][1]]
@@ -81,7 +83,8 @@ def cells(row, a, b, side, shift=(0, 0)):
         return None
     if scene["flash"] is not None and any(scene["flash"] - 0.2 <= t < scene["flash"] + FLASH + 0.2 for t in (a, b)):
         return None
-    y = torch.zeros(side * side, len(SEEN))
+    rows, columns = grid
+    y = torch.zeros(rows * columns, len(SEEN))
     held = set()
     for o in scene["objects"]:
         first, second = on(o["span"], a), on(o["span"], b)
@@ -92,11 +95,12 @@ def cells(row, a, b, side, shift=(0, 0)):
         x, z = (f + (g - f) * min(1, max(0, share)) for f, g in zip(o["from"], o["to"]))
         x, z = x + shift[0], z + shift[1]
         reach = (o["diameters"][0] + (o["diameters"][1] - o["diameters"][0]) * share) / 2
-        centre = cell_at(x, z, side)
-        for cell in range(side * side):
-            r, c = divmod(cell, side)
-            dx = max(c / side - x, 0, x - (c + 1) / side)
-            dz = max(r / side - z, 0, z - (r + 1) / side)
+        centre = cell_at(x, z, grid)
+        for cell in range(rows * columns):
+            r, c = divmod(cell, columns)
+            # Places are in widths and heights, sizes in the shorter of both.
+            dx = max(c / columns - x, 0, x - (c + 1) / columns) * columns / min(grid)
+            dz = max(r / rows - z, 0, z - (r + 1) / rows) * rows / min(grid)
             if cell == centre and colour_at(o, a) == colour_at(o, b):
                 names = [colour_at(o, t), o["shape"]]
                 names += o["motion"].split("-") if first and second else ["first only" if first else "second only"]
@@ -109,7 +113,7 @@ def cells(row, a, b, side, shift=(0, 0)):
                 y[cell, OBJECT] = -1
     sign = scene["sign"]
     if sign and (on(sign["span"], a) or on(sign["span"], b)):
-        cell = cell_at(sign["centre"][0] + shift[0], sign["centre"][1] + shift[1], side)
+        cell = cell_at(sign["centre"][0] + shift[0], sign["centre"][1] + shift[1], grid)
         y[:, SIGN] = -1
         y[cell, SIGN] = 0
         first, second = ({SEEN.at[n] for n in sign_labels(sign, t)} for t in (a, b))

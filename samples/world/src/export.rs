@@ -1,6 +1,6 @@
 //! Seeds -> what a model is trained on: sampled frames that went through the codec, and questions.
 //!
-//! Frames lie as raw RGB bytes `[n, size, size, 3]` in `frames.u8`, clip after clip; `clips.jsonl` has a line for each clip.
+//! Frames lie as raw RGB bytes `[n, height, width, 3]` in `frames.u8`, clip after clip; `clips.jsonl` has a line for each clip.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -21,7 +21,7 @@ use crate::script::{Scene, Script, Span, Wishes};
 
 /// The stream of choices encoding is drawn from.
 const PURPOSE: u8 = 2;
-/// Sides in pixels that clips are filmed at.
+/// Shorter sides in pixels that clips are filmed at.
 const SIDES: [u32; 6] = [96, 96, 112, 128, 160, 256];
 /// Pictures a second.
 const RATES: [u32; 3] = [6, 8, 10];
@@ -45,8 +45,11 @@ pub struct ExportOptions {
     pub boards: bool,
     /// Questions for each clip, at most.
     pub questions: usize,
-    /// Side of the exported frames in pixels.
-    pub size: u32,
+    /// Width and height of the exported frames in pixels.
+    pub size: (u32, u32),
+    /// Widths over heights that clips are filmed at, one drawn for each; a frame need not have the ratio of its film, as what a
+    /// model makes of a film of 16:9 mostly has not.
+    pub ratios: Vec<f64>,
     /// Frames a second, where the clip is short enough for it.
     pub sample_fps: f64,
     /// Most frames of a clip.
@@ -62,6 +65,8 @@ pub struct ClipLine {
     pub offset: u64,
     /// How many frames it has.
     pub frames: usize,
+    /// Width and height of its frames in pixels.
+    pub size: (u32, u32),
     /// The time of each frame, in seconds: that of the decoded frame.
     pub times: Vec<f64>,
     /// Length of the clip in seconds.
@@ -101,12 +106,12 @@ pub enum ExportError {
         source: MediaError,
     },
     /// A frame could not be resized.
-    #[error("cannot resize a frame of seed {seed} to {size} pixels")]
+    #[error("cannot resize a frame of seed {seed} to {} x {} pixels", size.0, size.1)]
     Resize {
         /// Which clip.
         seed: u64,
         /// To what.
-        size: u32,
+        size: (u32, u32),
     },
     /// Threads could not be started.
     #[error("cannot start threads")]
@@ -163,16 +168,16 @@ fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), Expor
     } else {
         Script::write(options.split, seed, &options.wishes)
     };
-    let encoding = encoding(&script);
+    let encoding = encoding(&script, &options.ratios);
     let times = sample_times(script.duration, options.sample_fps, options.max_frames);
     let shown = sampled(&script, &encoding, &times).map_err(|source| ExportError::Clip { seed, source })?;
-    let mut pixels = Vec::with_capacity(shown.len() * (options.size * options.size * 3) as usize);
+    let mut pixels = Vec::with_capacity(shown.len() * (options.size.0 * options.size.1 * 3) as usize);
     for (_, picture) in &shown {
-        let side = options.size;
-        let whole = if picture.dimensions() == (side, side) { None } else { Some(resized(picture, side)) };
-        match whole {
-            None => pixels.extend_from_slice(picture.as_raw()),
-            Some(small) => pixels.extend(small.ok_or(ExportError::Resize { seed, size: side })?),
+        let size = options.size;
+        if picture.dimensions() == size {
+            pixels.extend_from_slice(picture.as_raw());
+        } else {
+            pixels.extend(resized(picture, size).ok_or(ExportError::Resize { seed, size })?);
         }
     }
     let exported = |questions: Vec<Question>| {
@@ -187,6 +192,7 @@ fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), Expor
     let line = ClipLine {
         offset: 0,
         frames: shown.len(),
+        size: options.size,
         times: shown.iter().map(|(time, _)| *time).collect(),
         duration: script.duration,
         seed,
@@ -198,17 +204,15 @@ fn film(seed: u64, options: &ExportOptions) -> Result<(ClipLine, Vec<u8>), Expor
 }
 
 /// An encoding drawn from the clip's seed.
-fn encoding(script: &Script) -> EncodeOptions {
+fn encoding(script: &Script, ratios: &[f64]) -> EncodeOptions {
     let mut dice = Dice::new(script.split, script.seed, PURPOSE);
     let side = *dice.pick(&SIDES);
-    EncodeOptions {
-        width: side,
-        height: side,
-        rate: (*dice.pick(&RATES), 1),
-        crf: dice.between(16, 36) as u32,
-        preset: (*dice.pick(&PRESETS)).to_owned(),
-        gop: *dice.pick(&[25, 50, 250]),
-    }
+    let (rate, crf) = ((*dice.pick(&RATES), 1), dice.between(16, 36) as u32);
+    let (preset, gop) = ((*dice.pick(&PRESETS)).to_owned(), *dice.pick(&[25, 50, 250]));
+    let ratio = if ratios.is_empty() { 1.0 } else { *dice.pick(ratios) };
+    let even = |length: f64| (length / 2.0).round() as u32 * 2;
+    let (width, height) = (even(f64::from(side) * ratio.max(1.0)), even(f64::from(side) / ratio.min(1.0)));
+    EncodeOptions { width, height, rate, crf, preset, gop }
 }
 
 /// `k / f` for `f` = `fps`, or less where the clip would give more than `most` frames.
@@ -255,13 +259,13 @@ pub fn sampled(script: &Script, encoding: &EncodeOptions, times: &[f64]) -> Resu
     Ok(found)
 }
 
-/// The picture as `side` x `side` pixels, by bicubic convolution (Catmull-Rom), as the product does.
-fn resized(picture: &RgbImage, side: u32) -> Option<Vec<u8>> {
+/// The picture as `size` pixels, by bicubic convolution (Catmull-Rom), as the product does.
+fn resized(picture: &RgbImage, size: (u32, u32)) -> Option<Vec<u8>> {
     let (width, height) = picture.dimensions();
-    let mut pixels = vec![0; (side * side * 3) as usize];
+    let mut pixels = vec![0; (size.0 * size.1 * 3) as usize];
     // The typed call: the untyped one would build kernels for every pixel type into this crate.
     let from = TypedImageRef::<U8x3>::from_buffer(width, height, picture.as_raw()).ok()?;
-    let mut to = TypedImage::<U8x3>::from_buffer(side, side, &mut pixels).ok()?;
+    let mut to = TypedImage::<U8x3>::from_buffer(size.0, size.1, &mut pixels).ok()?;
     let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     Resizer::new().resize_typed(&from, &mut to, &how).ok()?;
     Some(pixels)
@@ -286,6 +290,14 @@ mod tests {
 
     #[test]
     fn exported_frames_show_the_script_at_their_times() {
+        for (size, ratios) in [((96, 96), vec![]), ((128, 64), vec![16.0 / 9.0, 2.0]), ((64, 96), vec![0.75])] {
+            shows_the_script(size, ratios);
+        }
+    }
+
+    fn shows_the_script(size: (u32, u32), ratios: Vec<f64>) {
+        let (width, height) = size;
+        let bytes = (width * height * 3) as usize;
         let folder = tempfile::tempdir().unwrap();
         let options = ExportOptions {
             split: Split::HeldOut,
@@ -294,7 +306,8 @@ mod tests {
             wishes: Wishes { shortest: 2.0, longest: 40.0 },
             boards: false,
             questions: 4,
-            size: 96,
+            size,
+            ratios,
             sample_fps: 2.0,
             max_frames: 64,
             jobs: 2,
@@ -309,16 +322,16 @@ mod tests {
         for (line, seed) in lines.iter().zip(options.seed..) {
             assert_eq!((line.seed, line.offset, line.times.len()), (seed, offset, line.frames));
             let script = Script::write(options.split, seed, &options.wishes);
-            let renderer = Renderer::styled(&script, 96, 96, Style::drawn(options.split, seed));
-            for (frame, &time) in pixels.chunks(96 * 96 * 3).skip(offset as usize).zip(&line.times) {
+            let renderer = Renderer::styled(&script, width, height, Style::drawn(options.split, seed));
+            for (frame, &time) in pixels.chunks(bytes).skip(offset as usize).zip(&line.times) {
                 let drawn = renderer.picture(time);
                 let difference: u64 = drawn.iter().zip(frame).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
                 // What the codec, the resizing and film grain change at worst; another scene or object would be far more.
                 let grain = script.scenes.iter().map(|scene| u64::from(scene.grain)).max().unwrap_or(0);
-                assert!(difference < (8 + grain) * 96 * 96 * 3, "seed {seed} at {time}: {difference}");
+                assert!(difference < (12 + grain) * bytes as u64, "seed {seed} at {time}: {difference}");
             }
             offset += line.frames as u64;
         }
-        assert_eq!(pixels.len() as u64, offset * 96 * 96 * 3);
+        assert_eq!(pixels.len() as u64, offset * bytes as u64);
     }
 }

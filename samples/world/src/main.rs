@@ -109,9 +109,12 @@ struct ExportArgs {
     /// Most questions of a clip
     #[arg(long, default_value_t = 16)]
     questions: usize,
-    /// Side of the frames in pixels
-    #[arg(long, default_value_t = 96)]
-    size: u32,
+    /// Width and height of the frames in pixels
+    #[arg(long, value_parser = size, default_value = "96x96")]
+    size: (u32, u32),
+    /// Widths over heights that clips are filmed at before they become frames, one drawn for each; without, they are squares
+    #[arg(long, value_delimiter = ',', value_parser = ratio)]
+    ratios: Vec<f64>,
     /// Frames a second
     #[arg(long, default_value_t = 2.0)]
     sample_fps: f64,
@@ -159,6 +162,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 boards: args.boards,
                 questions: args.questions,
                 size: args.size,
+                ratios: args.ratios,
                 sample_fps: args.sample_fps,
                 max_frames: args.max_frames,
                 jobs: args.jobs,
@@ -189,6 +193,11 @@ fn range(text: &str) -> Result<(f64, f64), String> {
 
 fn size(text: &str) -> Result<(u32, u32), String> {
     two(text, 'x')?.ok_or_else(|| "expected WIDTHxHEIGHT".to_owned())
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse::<f64>().map_err(|error| format!("{text:?}: {error}"))?;
+    if (0.2..=5.0).contains(&ratio) { Ok(ratio) } else { Err("expected a ratio from 0.2 to 5".to_owned()) }
 }
 
 fn rate(text: &str) -> Result<(u32, u32), String> {

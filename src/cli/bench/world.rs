@@ -2,10 +2,12 @@
 
 use super::super::ask::{ModelArgs, ReadingArgs};
 use super::super::failure::{Failure, Kind, Result};
+use super::super::frames::parse_size;
 use super::super::{Context, output};
 use crate::bench::{self, Share, Timed, WorldBench, WorldReport};
 use crate::run::Cancel;
 use longsight_world::dice::Split;
+use longsight_world::media::EncodeOptions;
 
 /// Arguments of `longsight bench world`.
 #[derive(Debug, Clone, clap::Args)]
@@ -28,6 +30,15 @@ pub(super) struct Args {
     /// The most questions about each clip
     #[arg(long, default_value_t = 12)]
     questions: usize,
+    /// Width and height that the clips are filmed at, in pixels
+    #[arg(long, value_name = "WxH", value_parser = parse_size, default_value = "320x320")]
+    film: (u32, u32),
+    /// Pictures a second that they are filmed at
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=120))]
+    film_fps: u32,
+    /// x264's constant rate factor: 0 to 51, less is better
+    #[arg(long, default_value_t = 23, value_parser = clap::value_parser!(u32).range(0..=51))]
+    film_crf: u32,
     /// Leave out the blind baseline
     #[arg(long)]
     no_blind: bool,
@@ -53,6 +64,14 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         clips: args.clips,
         seconds: (args.seconds_min, args.seconds_max),
         questions: args.questions,
+        film: EncodeOptions {
+            width: args.film.0 & !1,
+            height: args.film.1 & !1,
+            rate: (args.film_fps, 1),
+            crf: args.film_crf,
+            preset: "veryfast".to_owned(),
+            ..EncodeOptions::default()
+        },
         blind: !args.no_blind,
         options: args.reading.options()?,
     };
