@@ -18,24 +18,27 @@ pub struct Sample {
     pub name: &'static str,
     /// Seed in [`Split::HeldOut`].
     pub seed: u64,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
 }
 
-/// The clips of the demo. Their seeds are held out, and were chosen for having scenes, signs and motion of every sort.
-pub const SAMPLES: [Sample; 4] = [
-    Sample { name: "world-1", seed: 15 },
-    Sample { name: "world-2", seed: 7 },
-    Sample { name: "world-3", seed: 44 },
-    Sample { name: "world-4", seed: 33 },
+/// The clips of the demo. Their seeds are held out, and were chosen for having scenes, signs and motion of every sort; the last is 16:9.
+pub const SAMPLES: [Sample; 5] = [
+    Sample { name: "world-1", seed: 15, size: SQUARE },
+    Sample { name: "world-2", seed: 7, size: SQUARE },
+    Sample { name: "world-3", seed: 44, size: SQUARE },
+    Sample { name: "world-4", seed: 33, size: SQUARE },
+    Sample { name: "world-5", seed: 52, size: (448, 252) },
 ];
 
 /// Their lengths.
 pub const WISHES: Wishes = Wishes { shortest: 20.0, longest: 45.0 };
 /// Questions about each.
 const QUESTIONS: usize = 16;
-/// Side in pixels, and pictures a second.
-const SIDE: u32 = 256;
+const SQUARE: (u32, u32) = (256, 256);
 /// Film grain costs bytes; this keeps a clip with it below a megabyte and a half.
 const CRF: u32 = 28;
+/// Pictures a second.
 const RATE: (u32, u32) = (12, 1);
 
 /// A question of `questions.json`.
@@ -81,8 +84,9 @@ pub fn write(folder: &Path) -> Result<(), SamplesError> {
         move |source| SamplesError::File { path, source }
     };
     std::fs::create_dir_all(folder).map_err(file(folder))?;
-    let options = EncodeOptions { width: SIDE, height: SIDE, rate: RATE, crf: CRF, ..EncodeOptions::default() };
     for sample in SAMPLES {
+        let (width, height) = sample.size;
+        let options = EncodeOptions { width, height, rate: RATE, crf: CRF, ..EncodeOptions::default() };
         encode(&sample.script(), &folder.join(sample.file()), &options)?;
     }
     let path = folder.join("questions.json");
