@@ -8,6 +8,7 @@ import json, math, pathlib
 import numpy as np
 import torch
 from truth import SEEN, STATES, THINGS, room, shown, stamp_digits, story
+from wording import FOREIGN, foreign, reworded
 
 CELL = 32  # pixels a side that a visual token stands for: 16 x 2
 
@@ -132,11 +133,16 @@ class Packer:
             weight += [weights[n]] * (end - begin)
         if shift:  # the times of choices would have to be moved too
             questions = [q for q in questions if q["kind"] != "choice" or "seconds" not in q["prompt"]]
+        if rng:
+            questions = [dict(q, prompt=reworded(rng, q["kind"], q["prompt"])) for q in questions]
+            if rng.random() < FOREIGN:
+                prompt, answer = foreign(rng)
+                questions.append(dict(kind="absent", prompt=prompt, answer=answer, spans=[]))
         for n, q in enumerate(questions, 1):
             answer = q["answer"]
             if shift and q["kind"] == "when" and q["spans"]:
                 answer = span_text([(a + shift, b + shift) for a, b in q["spans"]])
-            ask = self.cached(q["prompt"]) + self.turn
+            ask = self.encode(q["prompt"]) + self.turn
             say = self.cached(answer) + [self.end]
             first = len(ids) + len(ask) - 1  # where the first token of the answer is decided
             pointers += [(first + i, head, ranges[pair_at(pairs, start)][0], ranges[pair_at(pairs, end)][1])
