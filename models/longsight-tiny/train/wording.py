@@ -23,7 +23,7 @@ OTHERS = [(re.compile(pattern), others) for pattern, others in [
      ["What shape is the {} thing?", "What is the {} object?", "What is the {} thing?", "What shape does the {} thing have?"]),
     (r"(?:Which way does|In which direction does|How does) the (.+?) move\?",
      ["What does the {} do?", "Where does the {} go?", "Where does the {} move?", "In what direction is the {} moving?", "How is the {} moving?",
-      "What is the {} doing?", "Does the {} move?"]),
+      "What is the {} doing?"]),
     (r"(?:What does the sign say|What is written on the sign|Which word or number is on the sign)\?",
      ["What does the sign read?", "Read the sign.", "What is on the sign?", "What text is shown?", "What is written?", "What does it say?",
       "Which text can be read?", "What is the text on the sign?", "What word is on the sign?", "What number is on the sign?"]),
