@@ -129,6 +129,20 @@ fn answers_about_the_world_come_from_looking() {
 }
 
 #[test]
+fn the_world_is_known_however_it_is_filmed() {
+    let film = ["--film", "320x180", "--film-fps", "8", "--film-crf", "30"];
+    let mut args = vec!["bench", "world", "--json", "-q", "--no-blind", "--clips", "3", "--questions", "12"];
+    args.extend(film);
+    let world = report(&args);
+    let kinds = world["kinds"].as_array().unwrap();
+    let sum = |part: &str| -> u64 { kinds.iter().map(|kind| kind["seeing"][part].as_u64().unwrap()).sum() };
+    assert_eq!(sum("of"), 36);
+    // Most frequent answers alone come to a third.
+    assert!(sum("hits") >= 24, "{world}");
+    assert_eq!(longsight(&["bench", "world", "--film", "320"]).code, Some(2));
+}
+
+#[test]
 fn planted_moments_are_searched_for_in_every_video() {
     let found = report(&["bench", "find", "--json", "-q", "--videos", "3", "--queries", "2", "--minutes", "0.5"]);
     assert_eq!((&found["videos"], &found["first"]["of"]), (&json!(3), &json!(2)));
