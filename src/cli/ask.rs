@@ -17,7 +17,7 @@ use crate::run::{
 };
 use clap::ValueEnum;
 use longsight_models::{LoadOptions, Span};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXAMPLES: &str = r#"Examples:
@@ -295,6 +295,15 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let questions = args.questions.iter().map(|text| Question::read(text, &args.choices));
     let questions = questions.collect::<std::result::Result<Vec<_>, _>>()?;
     let format = args.output.format(context)?;
+    if let Some(file) = args.questions.iter().find(|text| Path::new(text).is_file()) {
+        output::note(
+            context,
+            &format!(
+                "warning: the file {} is asked as a question; `longsight batch` and `longsight find` take several videos",
+                file.escape_debug()
+            ),
+        );
+    }
     args.output.check(&[&args.video])?;
     args.excerpts.check(&[&args.video])?;
     let mut options = args.pipeline.options()?;
@@ -305,7 +314,15 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let input = Input::open(&args.video, &context.decoder.limits())?;
     if args.dry_run {
         let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
-        return if context.json { output::json(&forecast) } else { plan::print(&forecast, context) };
+        return match format {
+            Format::Text => args.output.write(&plan::table(&forecast, context)),
+            Format::Json => args.output.write(
+                &(serde_json::to_string(&forecast).map_err(|error| Failure::new(Kind::Internal, error))? + "\n"),
+            ),
+            _ => {
+                Err(Failure::new(Kind::Usage, "a dry run gives a plan, as text or as JSON").hint("leave out --format"))
+            }
+        };
     }
     let facts = input.facts()?;
     let mut media = handover::media(&input.video, &input.name, format, &args.output);
@@ -331,7 +348,8 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         rates: rates.as_ref(),
         blind: false,
     };
-    let answers = run::ask(&model, &input.video, &job, cancel, &mut |event| progress.show(&event))?;
+    let answers = run::ask(&model, &input.video, &job, cancel, &mut |event| progress.show(&event))
+        .map_err(|error| Failure::from(error).of(&facts.path))?;
     progress.finish();
     let spans: Vec<Span> = answers.iter().flat_map(|answer| &answer.evidence).map(Evidence::span).collect();
     let excerpts = [Excerpts { file: &input.path, spans: &spans }];
@@ -341,9 +359,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         (media.thumbs, media.scenes) = (thumbs.concat(), scenes.clone());
     }
     args.output.write(&render::answers(&answers, &media, format))?;
-    if format == Format::Text {
-        answers.iter().for_each(|answer| remark(answer, context));
-    }
+    answers.iter().for_each(|answer| remark(answer, format, context));
     // The answers are there, and are told whatever goes wrong beside them.
     beside?;
     let verified = |answer: &Answer| answer.evidence.iter().any(|span| span.verified);
@@ -358,24 +374,31 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     }
 }
 
-/// What was not seen, for people who read the answer.
-fn remark(answer: &Answer, context: &Context) {
-    if let Some(read) = &answer.plan.question {
-        output::note(context, &format!("asked as \"{}\"; {}", plain(&read.asked), plain(&read.constraints.join("; "))));
+/// What was not seen, for people who read the answer; JSON has it all in itself.
+fn remark(answer: &Answer, format: Format, context: &Context) {
+    if format == Format::Json {
+        return;
     }
-    let seen = &answer.coverage;
-    output::note(
-        context,
-        &format!(
-            "{} {} frames from {} to {}, at most {:.2} s apart, in {:.1} s",
-            if answer.index.is_some() { "the index holds" } else { "looked at" },
-            seen.frames_seen,
-            format_time(seen.from),
-            format_time(seen.to),
-            seen.max_gap_s,
-            answer.timing_s.total
-        ),
-    );
+    if format == Format::Text {
+        if let Some(read) = &answer.plan.question {
+            let read: Vec<&str> =
+                std::iter::once(read.asked.as_str()).chain(read.constraints.iter().map(String::as_str)).collect();
+            output::note(context, &format!("asked as {}", plain(&read.join("; "))));
+        }
+        let seen = &answer.coverage;
+        output::note(
+            context,
+            &format!(
+                "{} {} frames from {} to {}, at most {:.2} s apart, in {:.1} s",
+                if answer.index.is_some() { "the index holds" } else { "looked at" },
+                seen.frames_seen,
+                format_time(seen.from),
+                format_time(seen.to),
+                seen.max_gap_s,
+                answer.timing_s.total
+            ),
+        );
+    }
     for warning in &answer.warnings {
         output::note(context, &format!("warning: {warning}"));
     }
@@ -415,6 +438,9 @@ impl From<RunError> for Failure {
             RunError::Plan(error) => error.into(),
             RunError::NothingSeen { .. } => {
                 Self::new(Kind::Input, &error).hint("`longsight frames` shows what can be decoded")
+            }
+            RunError::Outside { .. } => {
+                Self::new(Kind::Usage, &error).hint("ask of a time in the video, or leave out --from/--to")
             }
             RunError::Index(error) => (*error).into(),
             RunError::NotIndexed => Self::new(Kind::Usage, &error).hint("choose another --sample"),

@@ -1,7 +1,7 @@
 //! `longsight describe`: what happens in a video, scene by scene, and its chapters.
 
 use super::ask::{ModelArgs, PipelineArgs};
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::handover::{ExcerptArgs, Excerpts, FormatArgs};
 use super::index::StoreArgs;
 use super::scenes::Detection;
@@ -84,7 +84,8 @@ fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         blind: false,
     };
     let mut show = |event: Event| progress.show(&event);
-    let told = run::describe(&model, &input.video, &job, detector.as_ref(), cancel, &mut show)?;
+    let told = run::describe(&model, &input.video, &job, detector.as_ref(), cancel, &mut show)
+        .map_err(|error| Failure::from(error).of(&facts.path))?;
     progress.finish();
     let spans: Vec<Span> = told.captions.iter().map(|one| Span { start: one.start, end: one.end }).collect();
     let excerpts = [Excerpts { file: &input.path, spans: &spans }];

@@ -108,6 +108,15 @@ impl Failure {
         self
     }
 
+    /// The same failure, naming the file that it is about if it does not yet.
+    #[must_use]
+    pub(super) fn of(mut self, file: &str) -> Self {
+        if !self.message.contains(file) {
+            self.message = format!("{file}: {}", self.message);
+        }
+        self
+    }
+
     /// The same failure with a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

@@ -95,7 +95,7 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         match input.and_then(|input| search.find(input, cancel, &mut progress)) {
             Ok(one) => found.push(one),
             // What concerns this video alone leaves the others their turn.
-            Err(failure) if failure.kind == Kind::Input && videos.len() > 1 => {
+            Err(failure) if matches!(failure.kind, Kind::Input | Kind::Usage) && videos.len() > 1 => {
                 output::note(context, &format!("longsight: {}", failure.message));
                 failed.push(failure);
             }
@@ -103,12 +103,13 @@ fn find_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         }
     }
     progress.finish();
+    let unsure = found.iter().any(|one| !one.moments.moments.is_empty());
     let mut found = best(found, args.top, args.min_score);
-    let beside = show(&mut found, args, format, context, cancel);
+    let beside = show(&mut found, unsure, args, format, context, cancel);
     match failed.into_iter().next() {
         Some(first) if found.is_empty() => Err(first),
         Some(first) => {
-            Err(Failure::new(Kind::Partial, format!("some videos could not be read, first {}", first.message))
+            Err(Failure::new(Kind::Partial, format!("some videos could not be searched, first {}", first.message))
                 .hint("the moments of the others are complete"))
         }
         None => beside,
@@ -146,14 +147,14 @@ impl Search<'_> {
             rates: None,
             blind: false,
         };
-        let moments =
-            run::find(self.model, &input.video, &job, self.query, cancel, &mut |event| progress.show(&event))?;
+        let moments = run::find(self.model, &input.video, &job, self.query, cancel, &mut |event| progress.show(&event))
+            .map_err(|error| Failure::from(error).of(&facts.path))?;
         Ok(Found { moments, media, input: input.close() })
     }
 }
 
-/// Writes the moments, and beside them what they look like.
-fn show(found: &mut [Found], args: &Args, format: Format, context: &Context, cancel: &Cancel) -> Result {
+/// Writes the moments, and beside them what they look like. `unsure` is whether there were any before the least score was asked for.
+fn show(found: &mut [Found], unsure: bool, args: &Args, format: Format, context: &Context, cancel: &Cancel) -> Result {
     let spans: Vec<Vec<Span>> = found
         .iter()
         .map(|one| one.moments.moments.iter().map(|moment| Span { start: moment.start, end: moment.end }).collect())
@@ -166,7 +167,8 @@ fn show(found: &mut [Found], args: &Args, format: Format, context: &Context, can
     let text = render::moments(&documents, format).map_err(|error| Failure::new(Kind::Usage, error))?;
     args.output.write(&text)?;
     if spans.iter().all(Vec::is_empty) {
-        let more = if args.min_score > 0.0 { "; --min-score 0 shows what was thought of" } else { "" };
+        let more = args.min_score > 0.0 && args.top > 0 && unsure;
+        let more = if more { "; --min-score 0 shows what was thought of" } else { "" };
         output::note(context, &format!("nothing found{more}"));
     }
     for warning in found.iter().flat_map(|one| &one.moments.warnings) {

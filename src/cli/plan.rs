@@ -39,7 +39,11 @@ fn foretell(args: &Args, context: &Context) -> Result {
     let input = Input::open(&args.video, &context.decoder.limits())?;
     let forecast =
         forecast(&input, &args.model, &args.pipeline, &args.pipeline.options()?, question.as_ref(), context)?;
-    if context.json { output::json(&forecast) } else { print(&forecast, context) }
+    if context.json {
+        return output::json(&forecast);
+    }
+    output::bytes(table(&forecast, context).as_bytes());
+    output::delivered()
 }
 
 /// Plans a run of a video that is open.
@@ -63,13 +67,11 @@ pub(super) fn forecast(
     Ok(run::forecast(&outline, &prospect, &rates)?)
 }
 
-/// The plan for people.
-///
-/// # Errors
-/// None; for the commands that end with it.
-pub(super) fn print(forecast: &Forecast, context: &Context) -> Result {
+/// The plan for people; its warnings are told at once.
+pub(super) fn table(forecast: &Forecast, context: &Context) -> String {
     let (plan, seen) = (&forecast.plan, &forecast.coverage);
-    let line = |name: &str, text: &str| output::text(&format!("{name:<16} {text}"));
+    let mut table = String::new();
+    let mut line = |name: &str, text: &str| table.push_str(&format!("{name:<16} {text}\n"));
     line("pipeline", &plan.pipeline);
     line("looks at", &format!("{} to {}", format_time(seen.from), format_time(seen.to)));
     let fps = plan.decode.effective_fps.map_or_else(|| "every frame".to_owned(), |fps| format!("{fps:.3} a second"));
@@ -97,7 +99,7 @@ pub(super) fn print(forecast: &Forecast, context: &Context) -> Result {
     for warning in &forecast.warnings {
         output::note(context, &format!("warning: {warning}"));
     }
-    Ok(())
+    table
 }
 
 fn word<T: serde::Serialize>(value: &T) -> String {

@@ -33,7 +33,13 @@ impl Input {
             _ => None,
         };
         let path = spooled.as_ref().map_or(name, Spooled::path).to_path_buf();
-        let video = Feed::open(&path, limits).map_err(Failure::from)?;
+        let video = Feed::open(&path, limits).map_err(|error| {
+            let mut failure = Failure::from(error);
+            if spooled.is_some() {
+                failure.message = failure.message.replace(&path.display().to_string(), "the pipe");
+            }
+            failure
+        })?;
         Ok(Self { name: name.to_path_buf(), path, video, _spooled: spooled })
     }
 

@@ -354,6 +354,11 @@ pub enum WarningKind {
         /// Where the pictures end, in seconds
         end_s: f64,
     },
+    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at
+    TimesGoBack {
+        /// The first of them, in seconds
+        to_s: f64,
+    },
     /// The frame limit was reached before the end
     LimitReached {
         /// The limit
@@ -381,6 +386,11 @@ impl fmt::Display for Warning {
             WarningKind::PastEnd { asked_s, end_s } => {
                 write!(f, "{asked_s:.3} s lies after the end ({end_s:.3} s); the last frame is given")?;
             }
+            WarningKind::TimesGoBack { to_s } => write!(
+                f,
+                "{n} time{s} the clock goes back, first to {to_s:.3} s, as where recordings are joined end to end: what comes \
+                 behind is not looked at until the clock has come as far again; FFmpeg's concat demuxer joins them in one clock"
+            )?,
             WarningKind::LimitReached { max_frames } => {
                 write!(f, "stopped at the limit of {max_frames} frames before the end")?;
             }

@@ -52,10 +52,14 @@ pub(super) struct Walk {
     decoded: u64,
     warnings: Warnings,
     progress: Arc<AtomicU64>,
+    last_start_s: Option<f64>,
     last_end_s: Option<f64>,
     end_s: Option<f64>,
     ended: bool,
 }
+
+/// Times that go back by more than this, in seconds, are another recording's; less is jitter.
+const BACK_S: f64 = 1.0;
 
 impl Walk {
     /// `progress` counts decoded frames for whoever watches over the thread.
@@ -85,6 +89,7 @@ impl Walk {
             decoded: 0,
             warnings: Warnings::default(),
             progress,
+            last_start_s: None,
             last_end_s: None,
             end_s: None,
             ended: false,
@@ -129,6 +134,10 @@ impl Walk {
         let Some(decoded) = self.reader.advance(&self.picks)? else { return Ok(None) };
         let (index, time) = (decoded.index, decoded.time);
         let end_s = decoded.duration_s.map(|duration| time.seconds() + duration);
+        let before = self.last_start_s.replace(time.seconds());
+        if let Some(before) = before.filter(|before| time.seconds() < before - BACK_S) {
+            self.warnings.push(Some(before), WarningKind::TimesGoBack { to_s: time.seconds() });
+        }
         self.last_end_s = end_s.or(Some(time.seconds()));
         Ok(Some(Picked { frame: self.reader.take_frame(), index, time, end_s }))
     }
@@ -154,7 +163,7 @@ impl Walk {
             return Ok(());
         }
         self.sought = key.packets_before;
-        (self.held, self.resume_after) = (None, self.last_given);
+        (self.held, self.resume_after, self.last_start_s) = (None, self.last_given, None);
         if self.reader.seek(time, index)? == Sought::Lost { self.start_afresh() } else { Ok(()) }
     }
 
@@ -164,7 +173,7 @@ impl Walk {
         let (path, limits) = (self.reader.path().to_path_buf(), self.reader.limits().clone());
         self.reader = open::open_cancellable(&path, &limits, self.reader.cancel())?.reader()?;
         configure(&mut self.reader, &self.picks);
-        (self.index, self.held, self.resume_after) = (None, None, self.last_given);
+        (self.index, self.held, self.resume_after, self.last_start_s) = (None, None, self.last_given, None);
         Ok(())
     }
 

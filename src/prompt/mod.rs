@@ -66,13 +66,19 @@ impl Prompter {
     }
 
     /// The messages as the chat template writes them, with one placeholder for each medium and the beginning of the
-    /// answer.
+    /// answer. Control tokens in their text are no more than text.
     ///
     /// # Errors
     /// When there is no template or it fails.
     pub fn render(&self, messages: &[Message]) -> Result<String, PromptError> {
         let none = || PromptError::NoTemplate { path: self.folder.clone() };
-        self.template.as_ref().ok_or_else(none)?.render(messages)
+        let defused = |part: &Part| match part {
+            Part::Text { text } => Part::text(self.tokenizer.defused(text)),
+            medium => medium.clone(),
+        };
+        let message =
+            |message: &Message| Message { role: message.role, content: message.content.iter().map(defused).collect() };
+        self.template.as_ref().ok_or_else(none)?.render(&messages.iter().map(message).collect::<Vec<_>>())
     }
 
     /// The whole way: messages and the media that they mention, in order, to a sequence.

@@ -30,6 +30,19 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// `text` with a space inside whatever would be read as a control token, so that what users write stays text.
+    #[must_use]
+    pub fn defused(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for token in self.0.get_added_tokens_decoder().into_values().filter(|token| token.special) {
+            let mut letters = token.content.chars();
+            if let (Some(first), true) = (letters.next(), text.contains(&token.content)) {
+                text = text.replace(&token.content, &format!("{first} {}", letters.as_str()));
+            }
+        }
+        text
+    }
+
     /// The text of `ids` without special tokens.
     ///
     /// # Errors

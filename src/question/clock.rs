@@ -6,8 +6,10 @@ use regex::{Captures, Regex};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// How far "at 1:30" reaches to either side, in seconds.
-const AT_REACH_S: f64 = 5.0;
+/// How far "at 1:30" reaches to either side, in seconds: some frames, so that something can be seen to move.
+const AT_REACH_S: f64 = 1.0;
+/// How far "around 1:30" does.
+const AROUND_REACH_S: f64 = 5.0;
 
 /// A stretch of a video, by the clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,8 +20,10 @@ pub enum Clock {
     Before(f64),
     /// Between two seconds
     Between(f64, f64),
-    /// Around this second
+    /// This second
     At(f64),
+    /// Some seconds around this one
+    Around(f64),
     /// The first so many seconds of the video
     First(f64),
     /// The last so many
@@ -38,7 +42,8 @@ impl Clock {
             Self::Before(to) => (video.start, to),
             Self::Between(from, to) => (from.min(to), from.max(to)),
             Self::At(time) if video.contains(time) => (time - AT_REACH_S, time + AT_REACH_S),
-            Self::At(_) => return None,
+            Self::Around(time) if video.contains(time) => (time - AROUND_REACH_S, time + AROUND_REACH_S),
+            Self::At(_) | Self::Around(_) => return None,
             Self::First(seconds) => (video.start, video.start + seconds),
             Self::Last(_) | Self::Part(..) if !video.end.is_finite() => return None,
             Self::Last(seconds) => (video.end - seconds, video.end),
@@ -59,6 +64,7 @@ impl std::fmt::Display for Clock {
             Self::Before(time) => write!(f, "before {time} s"),
             Self::Between(from, to) => write!(f, "between {from} and {to} s"),
             Self::At(time) => write!(f, "at {time} s"),
+            Self::Around(time) => write!(f, "around {time} s"),
             Self::First(seconds) => write!(f, "the first {seconds} s"),
             Self::Last(seconds) => write!(f, "the last {seconds} s"),
             Self::Part(from, to) => write!(f, "from {:.0} to {:.0} % of the video", from * 100.0, to * 100.0),
@@ -96,7 +102,8 @@ static FORMS: LazyLock<Vec<(Regex, Kind)>> = LazyLock::new(|| {
         form(format!(r"{within} the (?P<a>first|second|third|last|final) (?P<b>half|third|quarter)"), Kind::Part),
         form(format!(r"(?:after|since|from) (?P<a>{point})(?: on(?:wards?)?)?"), Kind::After),
         form(format!(r"(?:before|until|till|up to) (?P<a>{point})"), Kind::Before),
-        form(format!(r"(?:at|around|about) (?P<a>{point})"), Kind::At),
+        form(format!(r"(?:around|about|near|at (?:around|about)) (?P<a>{point})"), Kind::Around),
+        form(format!(r"at (?:exactly )?(?P<a>{point})"), Kind::At),
     ]
 });
 
@@ -106,6 +113,7 @@ enum Kind {
     Before,
     Between,
     At,
+    Around,
     First,
     Last,
     UpToLast,
@@ -145,6 +153,7 @@ fn stretch(kind: Kind, found: &Captures<'_>) -> Option<Clock> {
         Kind::After => Clock::After(seconds(a)?),
         Kind::Before => Clock::Before(seconds(a)?),
         Kind::At => Clock::At(seconds(a)?),
+        Kind::Around => Clock::Around(seconds(a)?),
         Kind::First => Clock::First(seconds(a)?),
         Kind::Last => Clock::Last(seconds(a)?),
         Kind::UpToLast => return None,

@@ -2,7 +2,7 @@
 
 use super::plain::{clock, one_line};
 use crate::decode::VideoInfo;
-use crate::evidence::{Coverage, Status};
+use crate::evidence::{Check, Coverage, Status};
 use crate::run::{Answer, Captions, Moments};
 use crate::scenes::{Scene, Scenes};
 use longsight_models::Span;
@@ -149,7 +149,12 @@ impl<'a> Reel<'a> {
                 let data = json!({
                     "question": answer.question, "answer": answer.answer, "status": answer.status, "evidence": evidence,
                 });
-                let mark = Mark::new(media, evidence.span(), heading.clone(), text.clone(), data);
+                // A caption over a player has no column for what a closer look came to.
+                let text = match evidence.check {
+                    Check::Contradicted => format!("{text} (contradicted by a closer look)"),
+                    _ => text.clone(),
+                };
+                let mark = Mark::new(media, evidence.span(), heading.clone(), text, data);
                 Mark { score: Some(evidence.score), verified: evidence.verified, ..mark }
             });
             Group {

@@ -15,6 +15,9 @@ pub struct Answer {
     pub video: VideoFacts,
     /// As it was asked, without the choices
     pub question: String,
+    /// The choices that were given, as they were given; left out without any
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
     /// What the model said
     pub answer: String,
     /// The choice that the answer names, as it was given; null without choices or when it names none

@@ -70,7 +70,7 @@ pub enum RunError {
     #[error(transparent)]
     Generate(Box<GenerateError>),
     /// No picture reached the model, so there is nothing to answer from
-    #[error("{path}: no frame between {from} and {to} s could be decoded")]
+    #[error("{path}: no frame {} could be decoded", plan::between(*from, *to))]
     NothingSeen {
         /// The video
         path: String,
@@ -78,6 +78,16 @@ pub enum RunError {
         from: f64,
         /// Its end
         to: f64,
+    },
+    /// A condition on time that the stretch to look at cannot meet
+    #[error("nothing is {condition}: what is looked at runs from {start:.3} to {end:.3} s")]
+    Outside {
+        /// In words
+        condition: String,
+        /// First second that is looked at
+        start: f64,
+        /// Its end
+        end: f64,
     },
     /// The index
     #[error(transparent)]
@@ -306,7 +316,10 @@ pub(super) fn look(
         sink(Event::Encoded { frames: frames.len() as u64, of: plan.decode.max_frames.max(frames.len() as u64) });
     }
     let report = stream.finish()?;
-    if frames.is_empty() {
+    // Behind the last picture the decoder still has that one; it shows nothing of what was asked for.
+    let behind =
+        |frame: &FrameRef| frame.time.seconds() < report.coverage.start && report.coverage.end <= report.coverage.start;
+    if frames.iter().all(behind) {
         let (from, to) = (plan.decode.from, plan.decode.to.unwrap_or(f64::INFINITY));
         return Err(RunError::NothingSeen { path: job.facts.path.clone(), from, to });
     }
@@ -367,6 +380,7 @@ pub(super) fn said(
         schema: "longsight.answer/1".to_owned(),
         video: facts.clone(),
         question: question.text.clone(),
+        choices: question.choices.clone(),
         choice: choice(&text, &question.choices),
         answer: text,
         status: finding.status,

@@ -117,7 +117,8 @@ pub fn describe(
         }
     }
     let Some(mut captions) = together(&told, job, plan, whole) else {
-        return Err(unseen.into_iter().next().unwrap_or(RunError::Cancelled));
+        let (path, Span { start: from, end: to }) = (job.facts.path.clone(), whole);
+        return Err(unseen.into_iter().next().unwrap_or(RunError::NothingSeen { path, from, to }));
     };
     captions.warnings.extend(unseen.iter().map(|error| format!("not described: {error}")));
     captions.timing_s.scenes += scenes;

@@ -269,7 +269,14 @@ fn narrowed(
     let mut steps = Vec::new();
     for constraint in &reading.constraints {
         let part = match constraint {
-            Constraint::Clock(clock) => clock.stretch(looker.video()),
+            Constraint::Clock(clock) => {
+                let part = clock.stretch(looker.video()).and_then(|part| both(range, part));
+                if part.is_none() && looker.video().end.is_finite() {
+                    let Span { start, end } = both(range, looker.video()).unwrap_or(range);
+                    return Err(RunError::Outside { condition: constraint.to_string(), start, end });
+                }
+                part
+            }
             Constraint::Event(event) => {
                 let when = events.next().and_then(|said| held(&said.answer.evidence));
                 when.and_then(|when| event.stretch(when, looker.video()))

@@ -134,7 +134,7 @@ pub struct GeneratePlan {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// The range holds nothing
-    #[error("nothing to look at between {from} and {to} s: the video runs from {start} to {end} s")]
+    #[error("nothing to look at {}: the video runs from {start:.3} to {end:.3} s", between(*from, *to))]
     EmptyRange {
         /// As asked for
         from: f64,
@@ -184,6 +184,16 @@ pub enum PlanError {
     /// The model refuses the frame size
     #[error("{0}")]
     Size(String),
+}
+
+/// A stretch in words; one without an end is infinite.
+pub(super) fn between(from: f64, to: f64) -> String {
+    match (from.is_finite(), to.is_finite()) {
+        (true, true) => format!("between {from:.3} and {to:.3} s"),
+        (true, false) => format!("from {from:.3} s on"),
+        (false, true) => format!("before {to:.3} s"),
+        (false, false) => "at all".to_owned(),
+    }
 }
 
 impl Plan {
@@ -313,7 +323,9 @@ impl Plan {
                 self.decode.fps
             ));
         }
-        if self.compress.method != "none" && options.compress.method.as_deref().is_none_or(|method| method == "auto") {
+        let wished = options.compress.keep.is_some()
+            || options.compress.method.as_deref().is_some_and(|method| method != "auto");
+        if self.compress.method != "none" && !wished {
             warnings.push(format!(
                 "{} of {} visual tokens are kept ({}), so that it fits",
                 self.compress.tokens, self.vision.tokens, self.compress.method

@@ -38,8 +38,16 @@ pub(super) fn sweep(
 ) -> Result<Vec<Said>, RunError> {
     let mut found: Vec<Vec<Said>> = vec![Vec::new(); questions.len()];
     let mut waiting: Vec<Look> = Vec::new();
+    let mut unseen = None;
     for (_, options) in looks(looker, stretch, plan) {
-        let mut look = looker.see(&options, questions, Keep::Nothing, sink)?;
+        let mut look = match looker.see(&options, questions, Keep::Nothing, sink) {
+            // The pictures may end before the file does, and a damaged part does not keep the others from being asked.
+            Err(error @ RunError::NothingSeen { .. }) => {
+                unseen.get_or_insert(error);
+                continue;
+            }
+            look => look?,
+        };
         if look.plan.prefill.mode == PrefillMode::Sparse {
             packed(looker, std::mem::take(&mut waiting), questions, probe, &mut found, sink)?;
             // Its heads choose what they see by themselves, one prompt at a time.
@@ -55,7 +63,10 @@ pub(super) fn sweep(
         }
     }
     packed(looker, waiting, questions, probe, &mut found, sink)?;
-    Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect())
+    match unseen {
+        Some(error) if found.iter().all(Vec::is_empty) => Err(error),
+        _ => Ok(found.into_iter().filter_map(|said| together(said, stretch, plan)).collect()),
+    }
 }
 
 /// Asks the questions, and what `probe` makes of the answers, of some looks at once.
@@ -207,7 +218,10 @@ pub(super) fn cover<'a>(mut parts: impl Iterator<Item = &'a Answer>, stretch: Sp
     let first = parts.next().map(|answer| answer.coverage);
     let mut all = first.unwrap_or_else(|| Coverage::of(stretch.start, stretch.end, 0, &[], 0, 0));
     for part in parts.map(|answer| answer.coverage) {
-        all.to = part.to;
+        // Between two parts lies what neither has seen, where one of them gave no frame.
+        all.max_gap_s = all.max_gap_s.max(part.from - all.to);
+        all.smallest_event_s = all.smallest_event_s.max(part.from - all.to);
+        all.to = all.to.max(part.to);
         all.frames_decoded += part.frames_decoded;
         all.frames_seen += part.frames_seen;
         all.max_gap_s = all.max_gap_s.max(part.max_gap_s);

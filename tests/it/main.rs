@@ -22,4 +22,5 @@ mod plan;
 mod public;
 mod scenes;
 mod schemas;
+mod stretches;
 mod tools;

@@ -1,6 +1,6 @@
 //! `longsight index --follow`: videos are indexed while they are being written.
 
-use super::super::failure::{Kind, Result};
+use super::super::failure::{Failure, Kind, Result};
 use super::super::video::Input;
 use super::super::{Context, output, parse_time};
 use super::Args;
@@ -63,6 +63,10 @@ pub(in crate::cli) struct Line {
 }
 
 pub(super) fn follow(args: &Args, context: &Context, cancel: &Cancel, store: &Store) -> Result {
+    if let Some(missing) = args.videos.iter().find(|path| !path.exists()) {
+        let message = format!("{}: there is no such file or folder", missing.display());
+        return Err(Failure::new(Kind::Input, message).hint("follow the folder that it will be written to"));
+    }
     let options = args.reading.options()?;
     let pace = args.follow.pace();
     let end = args.follow.time.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

@@ -59,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "videos")]
     list: bool,
     /// Take away the least recently used until the rest is no larger
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with_all = ["videos", "list"])]
+    #[arg(long, value_name = "BYTES", value_parser = parse_room, conflicts_with_all = ["videos", "list"])]
     prune: Option<u64>,
     /// Read everything that is kept and say what is damaged
     #[arg(long, conflicts_with_all = ["videos", "list", "prune"])]
@@ -117,6 +117,7 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         .store()
         .ok_or_else(|| Failure::new(Kind::Usage, "there is no place for an index").hint("name one with --index-dir"))?;
     let mut report = Report { schema: "longsight.index/1", ..Report::default() };
+    let mut failed = None;
     if args.list {
         report.entries = store.list()?;
     } else if let Some(most) = args.prune {
@@ -126,7 +127,7 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     } else if args.follow.is_on() {
         return follow::follow(args, context, cancel, &store);
     } else {
-        add(args, context, cancel, &store, &mut report)?;
+        failed = add(args, context, cancel, &store, &mut report)?;
         report.removed = store.prune(args.store.index_size)?;
     }
     if context.json {
@@ -135,22 +136,40 @@ fn work(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         print(&report, args, &store);
     }
     match report.damaged.len() {
-        0 => Ok(()),
+        0 => failed.map_or(Ok(()), |first| {
+            let message = format!("some videos could not be read, first {}", first.message);
+            Err(Failure::new(Kind::Partial, message).hint("the others are kept"))
+        }),
         count => Err(Failure::new(Kind::Input, format!("{count} entries of the index are damaged"))
             .hint("`longsight index --prune 0` takes everything away")),
     }
 }
 
-fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &mut Report) -> Result {
+/// Reads the videos; gives the first failure, where some could not be read and others were.
+fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &mut Report) -> Result<Option<Failure>> {
     let options = args.reading.options()?;
     let limits = context.decoder.limits();
-    let open = |video: &PathBuf| {
+    let open = |video: &PathBuf| -> Result<Input> {
         let input = Input::open(video, &limits)?;
         // Until it is this video's turn.
         input.video.rest();
         Ok(input)
     };
-    let inputs = args.videos.iter().map(open).collect::<Result<Vec<_>>>()?;
+    // A wrong path is told before the model is loaded; it leaves the others their turn.
+    let (mut inputs, mut failed) = (Vec::new(), Vec::new());
+    for video in &args.videos {
+        match open(video) {
+            Ok(input) => inputs.push(input),
+            Err(failure) if args.videos.len() > 1 && failure.kind == Kind::Input => {
+                output::note(context, &format!("longsight: {}", failure.message));
+                failed.push(failure);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if let (true, Some(failure)) = (inputs.is_empty(), failed.pop()) {
+        return Err(failure);
+    }
     let mut progress = progress::Bar::new(context);
     let model = args.model.load()?;
     for input in inputs {
@@ -169,7 +188,12 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
         report.indexed.extend(Indexed::of(facts.path, &done));
     }
     progress.finish();
-    Ok(())
+    Ok(failed.into_iter().next())
+}
+
+/// As [`parse_bytes`], or nothing at all.
+fn parse_room(text: &str) -> std::result::Result<u64, String> {
+    if text == "0" { Ok(0) } else { parse_bytes(text) }
 }
 
 fn print(report: &Report, args: &Args, store: &Store) {
