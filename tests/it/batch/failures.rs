@@ -121,6 +121,34 @@ fn memory_is_a_ceiling_for_every_video_and_for_those_under_way_together() {
     assert!(needs("small.mp4") < whole);
 }
 
+#[test]
+fn the_command_asks_everything_again_with_its_choices() {
+    let questions = r#"What is shown?
+{"question": "Which 'one' $(is) it?", "choices": ["A. a \"red\" star", "-B. it's a blue ring"]}
+{"question": "Which?", "choices": ["A. red", "B. blue", "-C"], "video": "*.mp4"}
+{"question": "How many objects appear?", "video": "a b.mp4"}
+{"question": "Is it red?", "choices": ["A. red", "B. blue", "-C"], "video": "a b.mp4"}
+{"question": "Never asked", "video": "nobody.mp4"}"#;
+    let batch = Batch::of(&["a b.mp4"], questions);
+    // Breaks down once, so that what the command does can be seen.
+    let body = format!("if mkdir '{}/first'; then\nkill -SEGV $$\nfi\nexec $real", batch.folder.path().display());
+    let stand_in = script(batch.folder.path(), "crashes", &body);
+    let flags = ["--decoder", stand_in.to_str().unwrap(), "--max-frames", "4", "--no-index"];
+    batch.ends(3, &flags);
+    let [line] = &batch.lines("failed.jsonl")[..] else { panic!("not one line") };
+    let again = shell(line["command"].as_str().unwrap());
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    let told = |line: &Value| [&line["question"], &line["answer"], &line["choice"], &line["plan"]].map(Value::clone);
+    let again = String::from_utf8(again.stdout).unwrap();
+    let mut again: Vec<_> = again.lines().map(|line| told(&serde_json::from_str(line).unwrap())).collect();
+    batch.ends(0, &[&flags[..], &["--retry-failed"]].concat());
+    let mut answers: Vec<_> = batch.lines("answers.jsonl").iter().map(told).collect();
+    again.sort_by_key(|told| told[0].to_string());
+    answers.sort_by_key(|told| told[0].to_string());
+    assert_eq!(again, answers);
+    assert_eq!(answers.len(), 5);
+}
+
 /// Runs a command in which the program is called by its name.
 fn shell(command: &str) -> std::process::Output {
     let program = Path::new(env!("CARGO_BIN_EXE_longsight")).parent().unwrap();
