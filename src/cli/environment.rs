@@ -61,7 +61,9 @@ fn wrong(name: &str, value: &OsString) -> Option<String> {
             if known.iter().any(|known| known == name) {
                 return None;
             }
-            let like = |known: &String| strsim::jaro_winkler(known, name);
+            // All begin alike: what counts is what follows.
+            let own = |name: &str| name.trim_start_matches(PREFIX).to_owned();
+            let like = |known: &String| strsim::jaro_winkler(&own(known), &own(name));
             let nearest = known.iter().max_by(|a, b| like(a).total_cmp(&like(b))).filter(|known| like(known) >= ALIKE);
             let hint = nearest.map_or_else(
                 || "`longsight help COMMAND` names those that are".to_owned(),
