@@ -273,7 +273,8 @@ pub(super) fn prepare(
     let model = &brief.model;
     let (processor, patterns) = (model.vlm().processor(), model.patterns());
     let (plan, _) =
-        Plan::resolve(&brief.pipeline, &brief.options, video.info(), processor, patterns, brief.rates.as_ref())
+        // A batch has no limit on time, to which checks would count.
+        Plan::resolve(&brief.pipeline, &brief.options, video.info(), processor, patterns, brief.rates.as_ref(), 0)
             .map_err(RunError::from)?;
     let job = |question| Job::new(&source.place, &facts.fingerprint, question, &plan, model.facts());
     let jobs = brief.questions.of(source).iter().map(job).collect();

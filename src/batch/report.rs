@@ -52,7 +52,7 @@ pub struct FailureRecord {
     pub retryable: bool,
     /// It did not react to being stopped, and was left behind
     pub left_behind: bool,
-    /// A shell command that does the same again
+    /// Shell commands that do the same again
     pub command: String,
 }
 
@@ -67,7 +67,7 @@ pub struct Explained {
     pub hint: String,
     /// Whether the same may succeed later
     pub retryable: bool,
-    /// A shell command that does the same again
+    /// Shell commands that do the same again
     pub command: String,
 }
 

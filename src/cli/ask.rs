@@ -148,7 +148,7 @@ pub(super) struct PipelineArgs {
     /// The most memory (8G, 512M): frames, their size and their tokens are chosen to fit
     #[arg(long, value_name = "BYTES", value_parser = recipe::parse_bytes, env = "LONGSIGHT_MEMORY")]
     memory: Option<u64>,
-    /// The most time from start to answer (60s, 1:30), likewise
+    /// The most time from start to answer, closer looks included (60s, 1:30), likewise
     #[arg(long, value_name = "T", value_parser = parse_time, env = "LONGSIGHT_BUDGET")]
     budget: Option<f64>,
     /// The most tokens of an answer

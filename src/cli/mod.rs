@@ -13,6 +13,7 @@ mod describe;
 mod device;
 mod doctor;
 mod dtype;
+mod environment;
 mod failure;
 mod find;
 mod frames;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 
 /// Ask questions about hours of video on your own machine; answers come with checked timestamps.
 #[derive(Debug, Parser)]
-#[command(name = "longsight", version, arg_required_else_help = true, propagate_version = true)]
+#[command(name = "longsight", version, arg_required_else_help = true, propagate_version = true, after_help = environment::help())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -100,11 +101,15 @@ enum Command {
     Man(completions::ManArgs),
 }
 
-/// Parses the arguments, runs the command and gives its exit code.
+/// Parses the arguments, runs the command and gives its exit code. What is printed is lost where stdout was closed when the process
+/// began, whatever stands in its place now.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(stdout_was_closed: bool) -> ExitCode {
     if decoder::is_wanted() {
         return decoder::serve();
+    }
+    if stdout_was_closed {
+        output::close();
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -112,6 +117,7 @@ pub fn main() -> ExitCode {
     };
     output::start_log(&cli.context);
     let context = cli.context;
+    environment::check(&context);
     let result = match cli.command {
         Command::Ask(args) => ask::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),

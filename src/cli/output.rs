@@ -7,9 +7,17 @@ use serde::Serialize;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why stdout did not take the result, the first time that it did not.
 static LOST: OnceLock<io::Error> = OnceLock::new();
+/// Whether stdout is a place where everything is lost without an error.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// What is printed from now on is lost: stdout was closed when the process began.
+pub(super) fn close() {
+    CLOSED.store(true, Ordering::Relaxed);
+}
 
 /// Prints `value` as one line of JSON.
 ///
@@ -29,7 +37,12 @@ pub(super) fn text(line: &str) {
 /// Prints bytes of the result as they are; [`delivered`] says whether they got out.
 pub(super) fn bytes(data: &[u8]) {
     let mut out = io::stdout().lock();
-    keep(out.write_all(data).and_then(|()| out.flush()));
+    keep(open().and_then(|()| out.write_all(data)).and_then(|()| out.flush()));
+}
+
+/// An error where stdout was closed.
+fn open() -> io::Result<()> {
+    if CLOSED.load(Ordering::Relaxed) { Err(io::Error::other("it is closed")) } else { Ok(()) }
 }
 
 /// Remembers that stdout did not take something. A closed pipe (`| head`) means that the reader has seen enough.
@@ -69,7 +82,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
             let _ = error.print();
         }
     } else {
-        keep(error.print().and_then(|()| io::stdout().flush()));
+        keep(open().and_then(|()| error.print()).and_then(|()| io::stdout().flush()));
         if let Err(failure) = delivered() {
             return say(&failure, wants_json);
         }

@@ -92,8 +92,8 @@ pub(super) fn table(forecast: &Forecast, context: &Context) -> String {
     line(
         "time",
         &format!(
-            "{:.1} s: decoding {:.1}, vision {:.1}, prefill {:.1}, answer {:.1}",
-            forecast.estimated_s, t.decode, t.vision, t.prefill, t.generate
+            "{:.1} s: decoding {:.1}, vision {:.1}, prefill {:.1}, answer {:.1}, closer looks {:.1}",
+            forecast.estimated_s, t.decode, t.vision, t.prefill, t.generate, t.check
         ),
     );
     for warning in &forecast.warnings {

@@ -75,7 +75,9 @@ impl VideoInfo {
         let pixel_aspect = pixel_aspect(av.sample_aspect_ratio, parameters.sample_aspect_ratio);
         let (width, height) = displayed(coded_width, coded_height, pixel_aspect, orientation);
         let (pixel_format, bit_depth) = native::pixel_format(parameters.format).unwrap_or_default();
-        let own_duration = native::known(av.duration).filter(|&ticks| ticks > 0).map(seconds);
+        let samples = samples(demuxer, stream);
+        let whole = |ticks: i64| seconds(ticks.saturating_add(untold(&samples, ticks)));
+        let own_duration = native::known(av.duration).filter(|&ticks| ticks > 0).map(whole);
         let file_duration = demuxer.duration_us().filter(|&us| us > 0).map(|us| us as f64 / 1e6);
         let (frame_rate, tick_rate) = (rate(av.avg_frame_rate), rate(av.r_frame_rate));
         let streams = || (0..demuxer.stream_count()).map(|index| demuxer.parameters(index).codec_type);
@@ -97,7 +99,7 @@ impl VideoInfo {
             duration_is_guess: own_duration.is_none() && demuxer.duration_is_guess(),
             frame_rate,
             tick_rate,
-            vfr: irregular(demuxer, stream).unwrap_or_else(|| rates_differ(frame_rate, tick_rate)),
+            vfr: irregular(&samples).unwrap_or_else(|| rates_differ(frame_rate, tick_rate)),
             frames: u64::try_from(av.nb_frames).ok().filter(|&frames| frames > 0),
             has_audio: streams().any(|kind| kind == ffi::AVMediaType::AVMEDIA_TYPE_AUDIO),
             video_streams: (0..demuxer.stream_count()).filter(|&index| is_video(demuxer, index)).count(),
@@ -183,14 +185,26 @@ fn rate(ratio: ffi::AVRational) -> Option<f64> {
     (ratio.num > 0 && ratio.den > 0).then(|| f64::from(ratio.num) / f64::from(ratio.den))
 }
 
-/// Whether the gaps between the samples of an MP4's index differ by more than rounding; `None` without an index.
-fn irregular(demuxer: &Demuxer, stream: usize) -> Option<bool> {
+/// When the samples of an MP4's index are decoded, and whether an edit list hides them; empty without an index.
+fn samples(demuxer: &Demuxer, stream: usize) -> Vec<(i64, bool)> {
     if !demuxer.format().starts_with("mov") {
-        return None;
+        return Vec::new();
     }
-    let times: Vec<i64> = demuxer.index_entries(stream).into_iter().map(|(time, ..)| time).collect();
+    demuxer.index_entries(stream).into_iter().map(|(time, _, hidden)| (time, hidden)).collect()
+}
+
+/// What a track's length leaves out where its last sample takes no time, as some writers leave it: the frame lasts as long as the one
+/// before it.
+fn untold(samples: &[(i64, bool)], length: i64) -> i64 {
+    let shown: Vec<i64> = samples.iter().filter(|sample| !sample.1).map(|sample| sample.0).collect();
+    let [.., before, last] = shown[..] else { return 0 };
+    if last.saturating_sub(shown[0]) >= length { last.saturating_sub(before).max(0) } else { 0 }
+}
+
+/// Whether the gaps between the samples of an MP4's index differ by more than rounding; `None` without an index.
+fn irregular(samples: &[(i64, bool)]) -> Option<bool> {
     // The last gap is often cut or stretched to the track's end.
-    let gaps = || times.windows(2).map(|pair| pair[1] - pair[0]).take(times.len().saturating_sub(2));
+    let gaps = || samples.windows(2).map(|pair| pair[1].0 - pair[0].0).take(samples.len().saturating_sub(2));
     let (least, most) = (gaps().min()?, gaps().max()?);
     Some(most - least > 1.max(least / 50))
 }
@@ -201,5 +215,19 @@ fn rates_differ(frame_rate: Option<f64>, tick_rate: Option<f64>) -> bool {
         // An average of 1000 and the like is the clock of a container that does not know.
         (Some(average), Some(ticks)) => average < 500.0 && (average - ticks).abs() > 0.02 * ticks,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_sample_without_a_length_lasts_as_long_as_the_one_before_it() {
+        let samples = [(-2, true), (0, false), (3, false), (7, false)];
+        assert_eq!(untold(&samples, 7), 4);
+        assert_eq!(untold(&samples, 8), 0, "it has a length");
+        assert_eq!((untold(&samples[..2], 5), untold(&[], 5)), (0, 0), "the header is all that is known");
+        assert_eq!(untold(&[(i64::MIN, false), (i64::MAX, false)], 7), i64::MAX);
     }
 }

@@ -1,5 +1,5 @@
-//! One entry: `entry.json` with all that is text, `tokens.safetensors`, `kv.safetensors` and `slices.safetensors` with what is numbers, the
-//! hashes of their tensors in the first.
+//! One entry: `entry.json` with all that is text, `tokens.safetensors`, `kv.safetensors`, `slices.safetensors` and `parts.safetensors` with
+//! what is numbers, the hashes of their tensors in the first.
 
 use super::kv::{self, KvFormat, Layers};
 use super::sections::{Hashes, Sections, save};
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 const TOKENS: &str = "tokens.safetensors";
 const KV: &str = "kv.safetensors";
-const SLICES: &str = "slices.safetensors";
 
 /// What was seen of a video, and what the language model made of the part of its prompts that comes before any question.
 #[derive(Debug, Clone)]
@@ -39,12 +38,40 @@ pub struct Prompt {
     pub kv: Vec<(Tensor, Tensor)>,
 }
 
-/// The prompts by which short stretches of the video are asked about one by one.
+impl Prompt {
+    /// Whether a prompt begins with all of it. Only then is nothing written over its keys and values, which others may share.
+    #[must_use]
+    pub fn begins(&self, sequence: &Sequence) -> bool {
+        self.known.common_prefix(sequence) == self.known.len()
+    }
+}
+
+/// How what was seen is cut into pieces, each of which has a prompt of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Short stretches, which are asked about for yes or no
+    Slices,
+    /// Parts, which are asked what they say instead
+    Parts,
+}
+
+impl Cut {
+    const ALL: [Self; 2] = [Self::Slices, Self::Parts];
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Slices => "slices.safetensors",
+            Self::Parts => "parts.safetensors",
+        }
+    }
+}
+
+/// The prompts about the pieces of what was seen.
 #[derive(Debug, Clone)]
-pub struct Slices {
-    /// Temporal patches of each but the last
-    pub each: usize,
-    /// One for each stretch, in their order
+pub struct Pieces {
+    /// The first temporal patch of each, in their order
+    pub starts: Vec<usize>,
+    /// One for each piece
     pub prompts: Vec<Prompt>,
 }
 
@@ -75,8 +102,8 @@ pub struct Reading {
     pub kv: Option<KvFormat>,
     /// The width of a head, whose numbers do not share scales with those of others
     pub head_dim: usize,
-    /// Temporal patches of a slice, if slices are kept
-    pub slice: Option<usize>,
+    /// The first temporal patches of the pieces that are kept, by file
+    pub pieces: BTreeMap<String, Vec<usize>>,
     /// BLAKE3 of the tensors in the other files, by file and name
     pub hashes: BTreeMap<String, Hashes>,
 }
@@ -99,7 +126,7 @@ impl From<KeptFrame> for FrameRef {
 
 impl Kept {
     /// Writes all files into an empty folder, `entry.json` last.
-    pub(super) fn write(&self, slices: Option<&Slices>, folder: &Path) -> Result<(), IndexError> {
+    pub(super) fn write(&self, pieces: &[(Cut, Pieces)], folder: &Path) -> Result<(), IndexError> {
         let mut tensors = HashMap::from([
             ("embeddings".to_owned(), self.tokens.embeddings().contiguous()?),
             ("coordinates".to_owned(), coordinates(&self.tokens)?),
@@ -115,11 +142,12 @@ impl Kept {
         write(TOKENS, &tensors)?;
         if let Some(format) = self.reading.kv {
             write(KV, &kv::encode(&self.kv, format)?)?;
-            if let Some(slices) = slices {
-                write(SLICES, &joined(slices, format)?)?;
+            for (cut, pieces) in pieces {
+                write(cut.file(), &joined(&pieces.prompts, format)?)?;
             }
+            let starts = |(cut, pieces): &(Cut, Pieces)| (cut.file().to_owned(), pieces.starts.clone());
+            reading.pieces = pieces.iter().map(starts).collect();
         }
-        reading.slice = slices.filter(|_| self.reading.kv.is_some()).map(|slices| slices.each);
         let path = folder.join(ENTRY);
         let io = |source| IndexError::Io { path: path.clone(), source };
         let text = serde_json::to_vec(&reading).map_err(|error| io(error.into()))?;
@@ -148,23 +176,28 @@ impl Kept {
     /// Reads a folder whole, to see that it is what was written; `false` if it is no entry.
     pub(super) fn check(folder: &Path) -> Result<bool, IndexError> {
         let Some(kept) = Self::read(folder)? else { return Ok(false) };
-        kept.slices()?;
+        for cut in Cut::ALL {
+            kept.pieces(cut)?;
+        }
         Ok(true)
     }
 
-    /// The prompts of short stretches, where they are kept: read when they are needed.
+    /// The prompts of pieces, where they are kept: read when they are needed.
     ///
     /// # Errors
     /// When they are not what was written.
-    pub fn slices(&self) -> Result<Option<Slices>, IndexError> {
-        let Reading { kv: Some(format), slice: Some(each), head_dim, .. } = self.reading else { return Ok(None) };
-        let Some(folder) = &self.folder else { return Ok(None) };
-        let file = open(&self.reading, folder, SLICES)?;
+    pub fn pieces(&self, cut: Cut) -> Result<Option<Pieces>, IndexError> {
+        let Reading { kv: Some(format), head_dim, .. } = self.reading else { return Ok(None) };
+        let (Some(starts), Some(folder)) = (self.reading.pieces.get(cut.file()), &self.folder) else { return Ok(None) };
+        let file = open(&self.reading, folder, cut.file())?;
         let numbers = |name: &str| -> Result<Vec<u32>, IndexError> { Ok(file.tensor(name)?.flatten_all()?.to_vec1()?) };
         let (lengths, ids, positions) = (numbers("lengths")?, numbers("ids")?, numbers("positions")?);
         let total: usize = lengths.iter().map(|&length| length as usize).sum();
         if ids.len() != total || positions.len() != 3 * total {
-            return Err(file.damaged("the slices' lengths are not those of their tokens"));
+            return Err(file.damaged("the pieces' lengths are not those of their tokens"));
+        }
+        if lengths.len() != starts.len() {
+            return Err(file.damaged("there are not as many pieces as were written"));
         }
         let layers = kv::decode(&file, format, total, false, head_dim)?;
         let mut prompts = Vec::with_capacity(lengths.len());
@@ -178,7 +211,7 @@ impl Kept {
             prompts.push(Prompt { known, kv: kv.collect::<Result<_, IndexError>>()? });
             start = rows.end;
         }
-        Ok(Some(Slices { each, prompts }))
+        Ok(Some(Pieces { starts: starts.clone(), prompts }))
     }
 }
 
@@ -203,9 +236,8 @@ fn tokens(file: &Sections<'_>, reading: &Reading) -> Result<VisualTokens, IndexE
     Ok(VisualTokens::restore(file.tensor("embeddings")?, deepstack, places, times, reading.grid, Medium::Video)?)
 }
 
-/// All slices as one table, one after the other.
-fn joined(slices: &Slices, format: KvFormat) -> Result<HashMap<String, Tensor>, IndexError> {
-    let prompts = &slices.prompts;
+/// All prompts as one table, one after the other.
+fn joined(prompts: &[Prompt], format: KvFormat) -> Result<HashMap<String, Tensor>, IndexError> {
     let count = prompts.first().map_or(0, |prompt| prompt.kv.len());
     let joined = |layer: usize, part: fn(&(Tensor, Tensor)) -> &Tensor| -> Result<Tensor, IndexError> {
         let parts: Option<Vec<&Tensor>> = prompts.iter().map(|prompt| prompt.kv.get(layer).map(part)).collect();

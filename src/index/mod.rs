@@ -13,7 +13,7 @@ mod known;
 mod kv;
 mod sections;
 
-pub use entry::{Kept, KeptFrame, Prompt, Reading, Slices};
+pub use entry::{Cut, Kept, KeptFrame, Pieces, Prompt, Reading};
 pub use kv::KvFormat;
 
 use longsight_models::ModelError;
@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Changes when what an entry holds, or means, does.
-pub const FORMAT: &str = "longsight.index-entry/2";
+pub const FORMAT: &str = "longsight.index-entry/3";
 /// Letters of a video's fingerprint in front of the names of its entries.
 const FAMILY: usize = 16;
 /// The file that makes a folder an entry; its time is when the entry was last used.
@@ -194,12 +194,12 @@ impl Shelf<'_> {
     ///
     /// # Errors
     /// When it was written to, or cannot be kept; nothing is left of it then.
-    pub fn put(&self, key: &Key, kept: &Kept, slices: Option<&Slices>) -> Result<(), IndexError> {
+    pub fn put(&self, key: &Key, kept: &Kept, pieces: &[(Cut, Pieces)]) -> Result<(), IndexError> {
         if !self.grows && known::touched(&self.video, self.facts) {
             return Err(IndexError::Changed { path: self.video.clone() });
         }
         self.filled.store(true, Ordering::Relaxed);
-        self.store.put(key, kept, slices)
+        self.store.put(key, kept, pieces)
     }
 
     /// Keeps the index as small as it should be, if something was put on this shelf; gives what had to go.
@@ -327,14 +327,14 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written; nothing is left of it then.
-    pub fn put(&self, key: &Key, kept: &Kept, slices: Option<&Slices>) -> Result<(), IndexError> {
+    pub fn put(&self, key: &Key, kept: &Kept, pieces: &[(Cut, Pieces)]) -> Result<(), IndexError> {
         let io = |path: &Path| {
             let path = path.to_path_buf();
             move |source| IndexError::Io { path, source }
         };
         fs::create_dir_all(&self.root).map_err(io(&self.root))?;
         let temporary = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.root).map_err(io(&self.root))?;
-        kept.write(slices, temporary.path())?;
+        kept.write(pieces, temporary.path())?;
         let place = self.folder(key.name());
         match fs::rename(temporary.path(), &place) {
             // What was renamed is not there to be cleaned up.

@@ -8,13 +8,15 @@ use crate::compress;
 use crate::decode::{DecodeError, DecodeReport, Feed, Request, VideoFacts};
 use crate::evidence::{self, Coverage};
 use crate::generate::{self, GenerateError, Session};
-use crate::index::{IndexError, Kept, Prompt, Shelf, Slices};
+use crate::index::{Cut, IndexError, Kept, Pieces, Prompt, Shelf};
 use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
 use crate::sample;
 use crate::vision::Encoder;
 use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A question, and the choices that its answer is one of.
@@ -154,14 +156,16 @@ pub(super) struct Look {
     pub(super) prompt: Option<Prompt>,
     /// How many of the warnings come from the plan
     pub(super) planned: usize,
-    /// Where its slices are kept
+    /// Where its slices and parts are kept
     kept: Option<Kept>,
+    /// Its slices and its parts, once they have been read: every question for yes or no needs the former again
+    pieces: [OnceCell<Option<Pieces>>; 2],
 }
 
 impl Look {
     /// Something that has just been seen.
     pub(super) fn new(plan: Plan, seen: Seen) -> Self {
-        Self { plan, seen, prompt: None, planned: 0, kept: None }
+        Self { plan, seen, prompt: None, planned: 0, kept: None, pieces: Default::default() }
     }
 
     /// Something that was seen at another time, under `entry`.
@@ -177,15 +181,20 @@ impl Look {
             timing: Timing { total: seconds, ..Timing::default() },
             index: Some(entry),
         };
-        Self { plan, seen, prompt, planned: 0, kept: Some(kept) }
+        Self { plan, seen, prompt, planned: 0, kept: Some(kept), pieces: Default::default() }
     }
 
-    /// The prompts about its slices, where the index has them. What cannot be used is not there.
-    pub(super) fn slices(&self) -> Option<Slices> {
-        self.kept.as_ref()?.slices().unwrap_or_else(|error| {
-            tracing::warn!("the index is not used: {error}");
-            None
-        })
+    /// The prompts about its pieces, which begin where `ranges` do, as far as the index has them. What cannot be used is not there.
+    pub(super) fn prompts(&self, cut: Cut, ranges: &[Range<usize>]) -> &[Prompt] {
+        let read = || {
+            self.kept.as_ref()?.pieces(cut).unwrap_or_else(|error| {
+                tracing::warn!("the index is not used: {error}");
+                None
+            })
+        };
+        let pieces = self.pieces[cut as usize].get_or_init(read).as_ref();
+        let same = |pieces: &&Pieces| pieces.starts.iter().eq(ranges.iter().map(|range| &range.start));
+        pieces.filter(same).map_or(&[], |pieces| &pieces.prompts)
     }
 }
 

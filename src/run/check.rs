@@ -101,6 +101,8 @@ impl Closer<'_> {
         let mut options = self.looker.within(around);
         options.decode.fps = Some(self.plan.fps);
         options.decode.max_frames = Some(MOST_FRAMES);
+        // What this look says is not looked at again itself.
+        options.evidence.check = Some(false);
         // Closer means with nothing left out, whatever the first look did without, as far as it fits.
         (options.sample, options.compress) = (recipe::Sample::default(), recipe::Compress::default());
         let reading = question::reading(&self.question.text);

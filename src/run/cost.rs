@@ -68,7 +68,12 @@ pub(super) struct Work<'a> {
     pub(super) held: usize,
     /// All tokens of the prompt
     pub(super) prompt: usize,
+    /// Moments that it is about
+    pub(super) moments: usize,
     pub(super) prefill: &'a PrefillPlan,
+    pub(super) evidence: &'a EvidencePlan,
+    /// Answers that are looked at again
+    pub(super) checks: usize,
 }
 
 /// Bytes of a number: activations, keys and values are f32 on a CPU.
@@ -129,12 +134,14 @@ fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
     };
     let prefill = prompt * rates.token_s + prompt * prompt / 2.0 * rates.score_s * share.min(1.0);
     let generate = ANSWER_TOKENS * (rates.step_s + prompt * rates.step_key_s);
-    let total = decode + vision + prefill + generate;
-    Timing { decode, vision, prefill, generate, total, ..Timing::default() }
+    let check = if work.checks == 0 { 0.0 } else { work.checks as f64 * checking(work, rates) };
+    let total = decode + vision + prefill + generate + check;
+    Timing { decode, vision, prefill, generate, check, total, ..Timing::default() }
 }
 
 /// Seconds of asking about every short stretch of a look, and of one closer look: what checking an answer with one span takes.
-pub(super) fn checking(work: &Work<'_>, plan: &EvidencePlan, moments: usize, rates: &Rates) -> f64 {
+fn checking(work: &Work<'_>, rates: &Rates) -> f64 {
+    let plan = work.evidence;
     let asking = |prompt: usize, moments: usize| {
         (prompt as f64 + moments.min(plan.max_probes) as f64 * PROBE_TOKENS) * rates.token_s
     };
@@ -146,6 +153,6 @@ pub(super) fn checking(work: &Work<'_>, plan: &EvidencePlan, moments: usize, rat
     let visual = near * (size.width as usize / side) * (size.height as usize / side);
     let prompt = fit::prompt_tokens(near, visual);
     let span = Span { start: work.span.start, end: work.span.start + length };
-    let closer = Work { span, frames, visual, held: visual, prompt, ..*work };
-    asking(work.prompt, moments) + seconds(&closer, rates).total + asking(prompt, near)
+    let closer = Work { span, frames, visual, held: visual, prompt, moments: near, checks: 0, ..*work };
+    asking(work.prompt, work.moments) + seconds(&closer, rates).total + asking(prompt, near)
 }

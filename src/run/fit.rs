@@ -1,5 +1,6 @@
 //! How much can be looked at: frames, their size and their tokens, chosen so that every limit is kept, by the mildest loss that will do.
 
+use super::EvidencePlan;
 use super::cost::{Cost, Rates, Work};
 use super::plan::{self, CompressPlan, MAX_NEW_TOKENS, PlanError, SamplePlan};
 use crate::compress::{self, Settings};
@@ -37,6 +38,9 @@ pub(super) struct Fitting<'a> {
     pub(super) patterns: Option<&'a PatternFile>,
     pub(super) rates: Option<&'a Rates>,
     pub(super) span: Span,
+    pub(super) evidence: &'a EvidencePlan,
+    /// Answers that are looked at again
+    pub(super) checks: usize,
 }
 
 /// One way to look at the video.
@@ -249,7 +253,10 @@ impl Fitting<'_> {
                 visual: look.compress.tokens,
                 held: if look.sample.keep < 1.0 { look.tokens } else { look.compress.tokens },
                 prompt,
+                moments: look.sample.moments,
                 prefill: &prefill,
+                evidence: self.evidence,
+                checks: self.checks,
             };
             let cost = Cost::of(&work, rates);
             if let Some(most) = budget.memory {

@@ -1,13 +1,12 @@
 //! What a run would do, before it does it: schema `longsight.plan/1`.
 
 use super::ask::wording;
-use super::cost::{Cost, checking};
-use super::inquire::derived;
+use super::cost::Cost;
+use super::inquire::checks;
 use super::{Outline, Plan, Question, Rates, RunError, Timing};
 use crate::decode::{VideoFacts, VideoInfo};
 use crate::evidence::Coverage;
 use crate::prompt::Message;
-use crate::question;
 use crate::recipe::Options;
 use candle_core::{DType, Device, Tensor};
 use longsight_models::{FrameRef, Medium, ModelError, PatchTime, Selection, TimeBase, Timestamp, VisualTokens};
@@ -33,7 +32,7 @@ pub struct Forecast {
     pub memory_bytes: u64,
     /// Of these, keys and values of the prompt
     pub kv_bytes: u64,
-    /// Seconds from the start to the answer, which is taken to have one span to look at again
+    /// Seconds from the start to the answer, which is taken to have one span to look at again, or one for each time that it is worked out of
     pub estimated_s: f64,
     /// The same by stage
     pub timing_s: Timing,
@@ -63,15 +62,11 @@ pub struct Prospect<'a> {
 pub fn forecast(outline: &Outline, prospect: &Prospect<'_>, rates: &Rates) -> Result<Forecast, RunError> {
     let Prospect { facts, info, pipeline, options, question } = *prospect;
     let processor = &*outline.processor;
-    let (plan, warnings) = Plan::resolve(pipeline, options, info, processor, outline.patterns.as_ref(), Some(rates))?;
+    let (patterns, checks) = (outline.patterns.as_ref(), question.map_or(0, checks));
+    let (plan, warnings) = Plan::resolve(pipeline, options, info, processor, patterns, Some(rates), checks)?;
     let nothing = Question::from("");
     let prompt_tokens = prompt(outline, &plan, question.unwrap_or(&nothing))?;
-    let work = plan.work(processor.card(), info);
-    let mut cost = Cost::of(&work, rates);
-    if plan.evidence.check && question.is_some_and(is_checked) {
-        cost.seconds.check = checking(&work, &plan.evidence, plan.sample.moments, rates);
-        cost.seconds.total += cost.seconds.check;
-    }
+    let cost = Cost::of(&plan.work(processor.card(), info, checks), rates);
     Ok(Forecast {
         schema: "longsight.plan/1".to_owned(),
         video: facts.clone(),
@@ -85,13 +80,6 @@ pub fn forecast(outline: &Outline, prospect: &Prospect<'_>, rates: &Rates) -> Re
         plan,
         warnings,
     })
-}
-
-/// Whether answers to a question are looked at again.
-fn is_checked(question: &Question) -> bool {
-    let text = question::read(&question.text).content;
-    let open = question.choices.is_empty() && question::existence(&text).is_some();
-    open || question::claims(&text) || derived(&text, &question.choices).is_some()
 }
 
 /// What would be seen if frames lay exactly where they are asked for.

@@ -108,6 +108,18 @@ pub(super) fn derived(question: &str, choices: &[String]) -> Option<Derived> {
     question::derived(question, &choices.iter().map(choice).collect::<Vec<_>>())
 }
 
+/// Answers that a question leads to and that are looked at again: those to when the events of its conditions are, and its own or those
+/// that it is worked out of.
+pub(super) fn checks(question: &Question) -> usize {
+    let Reading { content, constraints } = question::read(&question.text);
+    let open = question.choices.is_empty() && question::existence(&content).is_some();
+    let own = match derived(&content, &question.choices) {
+        Some(derived) => derived.questions.len(),
+        None => usize::from(open || question::claims(&content)),
+    };
+    own + constraints.iter().filter_map(when_of).count()
+}
+
 /// Asks about one stretch; beside what other questions can answer, these.
 fn worked_out(looker: &Looker<'_>, asked: &[Asked], stretch: Span, sink: &mut Sink<'_>) -> Result<Vec<Said>, RunError> {
     // Times that are not looked at again are no better than the model's own answer.

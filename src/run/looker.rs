@@ -1,6 +1,7 @@
 //! One video, looked at as often as it takes.
 
 use super::ask::{Look, Probe, Said, look, pass};
+use super::inquire::checks;
 use super::reading;
 use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
 use crate::decode::{DecodeError, Feed, VideoInfo};
@@ -55,8 +56,15 @@ impl<'a> Looker<'a> {
 
     /// What would be done with these settings.
     pub(super) fn plan(&self, options: &Options) -> Result<Plan, PlanError> {
+        Ok(self.resolve(options)?.0)
+    }
+
+    /// The same with what a user may not expect. All looks at a video are planned for the same questions, those of the job.
+    fn resolve(&self, options: &Options) -> Result<(Plan, Vec<String>), PlanError> {
         let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
-        Ok(Plan::resolve(self.job.pipeline, options, self.info(), processor, patterns, self.job.rates)?.0)
+        let Job { pipeline, rates, questions, .. } = self.job;
+        let checks = questions.iter().map(checks).sum();
+        Plan::resolve(pipeline, options, self.info(), processor, patterns, rates, checks)
     }
 
     /// Reads what `options` name, or recalls it where the index has it. What is seen anew is kept there if `keep` says so.
@@ -70,9 +78,8 @@ impl<'a> Looker<'a> {
         if self.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
         let job = Job { questions, options, ..self.job };
-        let (plan, planned) = Plan::resolve(job.pipeline, options, self.info(), processor, patterns, self.job.rates)?;
+        let (plan, planned) = self.resolve(options)?;
         let recalling = Instant::now();
         let mut look = match reading::recalled(self.model, &job, &plan) {
             Some((key, kept)) => Look::recalled(plan, key.name().to_owned(), kept, recalling.elapsed().as_secs_f64()),

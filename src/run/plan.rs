@@ -198,7 +198,7 @@ pub(super) fn between(from: f64, to: f64) -> String {
 
 impl Plan {
     /// Decides everything from the container and the model's card; warnings say what a user may not expect. `rates` are needed where
-    /// there is a limit on memory or time.
+    /// there is a limit on memory or time; `checks` answers that may be looked at again count towards the latter.
     ///
     /// # Errors
     /// When a setting makes no sense, the range holds nothing, or nothing fits.
@@ -209,6 +209,7 @@ impl Plan {
         processor: &dyn Processor,
         patterns: Option<&PatternFile>,
         rates: Option<&Rates>,
+        checks: usize,
     ) -> Result<(Self, Vec<String>), PlanError> {
         check(options)?;
         if rates.is_none() && options.budget != Budget::default() {
@@ -220,7 +221,9 @@ impl Plan {
         let wished = options.decode.max_frames.unwrap_or(card.frames.1).max(1);
         let known = span.end.is_finite().then(|| span.duration());
         let all = known.map_or(wished, |seconds| frames_at(seconds, fps, info));
-        let fitting = Fitting { options, info, processor, patterns, rates, span };
+        let evidence = EvidencePlan::resolve(&options.evidence);
+        let checks = if evidence.check { checks } else { 0 };
+        let fitting = Fitting { options, info, processor, patterns, rates, span, evidence: &evidence, checks };
         let look = fitting.fit(all.min(wished))?;
         let sampling = Sampling::Fps { fps, max_frames: Some(look.frames as u64) };
         let effective_fps = known.and_then(|_| sampling.effective_fps(span, info).or(info.frame_rate));
@@ -245,7 +248,7 @@ impl Plan {
                 top_k: options.generate.top_k,
                 seed: options.generate.seed.unwrap_or(0),
             },
-            evidence: EvidencePlan::resolve(&options.evidence),
+            evidence,
             question: None,
         };
         let mut warnings = plan.warnings(options, card, all);
@@ -257,8 +260,8 @@ impl Plan {
         Ok((plan, warnings))
     }
 
-    /// What there is to do, for the cost of it.
-    pub(super) fn work<'a>(&'a self, card: &'a Card, info: &'a VideoInfo) -> Work<'a> {
+    /// What there is to do where so many answers are looked at again, for the cost of it.
+    pub(super) fn work<'a>(&'a self, card: &'a Card, info: &'a VideoInfo, checks: usize) -> Work<'a> {
         let (frames, visual) = (self.decode.max_frames as usize, self.compress.tokens);
         Work {
             card,
@@ -269,14 +272,17 @@ impl Plan {
             visual,
             prompt: fit::prompt_tokens(self.sample.moments, visual),
             held: if self.sample.keep < 1.0 { self.vision.tokens } else { visual },
+            moments: self.sample.moments,
             prefill: &self.prefill,
+            evidence: &self.evidence,
+            checks: if self.evidence.check { checks } else { 0 },
         }
     }
 
     /// Peak of resident memory of a run by this plan, the loaded model and the decoder's process included.
     #[must_use]
     pub fn memory_bytes(&self, card: &Card, info: &VideoInfo, rates: &Rates) -> u64 {
-        Cost::of(&self.work(card, info), rates).memory_bytes
+        Cost::of(&self.work(card, info, 0), rates).memory_bytes
     }
 
     /// The compressor, where there is one.

@@ -7,7 +7,7 @@ use super::candidate::candidates;
 use super::{Cancel, Model, RunError};
 use crate::evidence::SeenFrame;
 use crate::generate::{self, PREFILL_ROWS, Packed};
-use crate::index::{Prompt, Slices};
+use crate::index::{Cut, Pieces, Prompt};
 use crate::prompt::Message;
 use crate::question::{says_no, says_yes};
 use longsight_models::{Sequence, VisualTokens};
@@ -32,8 +32,8 @@ pub(super) struct Slice {
 /// Tokens of the prompts that are run together.
 pub(super) const PACKED: usize = 2048;
 
-/// Keys and values that the prompts about the slices of one look may take in the index; where they would take more, they are run anew
-/// for every question.
+/// Keys and values that the prompts about the slices of one look, or those about its parts, may take in the index; where they would take
+/// more, they are run anew for every question.
 const KEPT_BYTES: usize = 1 << 30;
 
 /// Asks `probe` of each look, and holds the answer's spans against what comes of it. A model that answers neither yes nor
@@ -66,7 +66,7 @@ struct Slot<'l> {
     tokens: &'l VisualTokens,
     patches: Range<usize>,
     /// What is known of its prompt
-    kept: Option<Prompt>,
+    kept: Option<&'l Prompt>,
 }
 
 /// The slices of each look, and the prompt tokens that they cost; none where the model answers neither yes nor no.
@@ -79,10 +79,8 @@ fn curves(
 ) -> Result<Vec<(Vec<Slice>, usize)>, RunError> {
     let mut slots: Vec<Slot<'_>> = Vec::new();
     for (number, look) in looks.iter().enumerate() {
-        let ranges = cut(look);
-        let each = ranges.first().map_or(0, Range::len);
-        let kept = look.slices().filter(|kept| kept.each == each && kept.prompts.len() == ranges.len());
-        let mut kept = kept.into_iter().flat_map(|kept| kept.prompts);
+        let ranges = slices(look);
+        let mut kept = look.prompts(Cut::Slices, &ranges).iter();
         let tokens = &look.seen.tokens[0];
         slots.extend(ranges.into_iter().map(|patches| Slot { look: number, tokens, patches, kept: kept.next() }));
     }
@@ -113,7 +111,7 @@ fn curves(
 }
 
 /// The temporal patches of each slice; none where there is nothing to ask about.
-fn cut(look: &Look) -> Vec<Range<usize>> {
+pub(super) fn slices(look: &Look) -> Vec<Range<usize>> {
     let (tokens, most) = (&look.seen.tokens[0], look.plan.evidence.max_probes);
     let patches = tokens.times().len();
     // Compression may have left a moment nothing to ask about; then the answer's own spans have to do.
@@ -151,7 +149,7 @@ fn ask(model: &Model, group: &[Slot<'_>], probe: &str, cancel: &Cancel) -> Resul
     let (media, sequences) = sequences(model, group, probe)?;
     let mut packed = Packed::new(model.vlm(), media);
     for (number, slot) in group.iter().enumerate() {
-        if let Some(Prompt { known, kv }) = &slot.kept {
+        if let Some(Prompt { known, kv }) = slot.kept.filter(|kept| kept.begins(&sequences[number])) {
             packed.resume(number, kv.clone(), known.clone());
         }
     }
@@ -170,14 +168,18 @@ fn ask(model: &Model, group: &[Slot<'_>], probe: &str, cancel: &Cancel) -> Resul
     Ok(told.ok_or(RunError::Cancelled)?.into_iter().zip(&sequences).map(said).collect())
 }
 
-/// The beginnings of the prompts about the slices of a look, for the index; `None` where there are no slices, or they would take too much.
-pub(super) fn prompts(model: &Model, look: &Look, cancel: &Cancel) -> Result<Option<Slices>, RunError> {
-    let ranges = cut(look);
+/// The beginnings of the prompts about pieces of a look, for the index; `None` where there are no pieces, or they would take too much.
+pub(super) fn prompts(
+    model: &Model,
+    look: &Look,
+    ranges: Vec<Range<usize>>,
+    cancel: &Cancel,
+) -> Result<Option<Pieces>, RunError> {
     let tokens = &look.seen.tokens[0];
-    let each = ranges.first().map_or(0, Range::len);
     if ranges.is_empty() || tokens.len() * model.vlm().card().kv_bytes_per_token(4) > KEPT_BYTES {
         return Ok(None);
     }
+    let starts = ranges.iter().map(|range| range.start).collect();
     let slot = |patches: Range<usize>| Slot { look: 0, tokens, patches, kept: None };
     let mut waiting = ranges.into_iter().map(slot).peekable();
     let mut prompts = Vec::new();
@@ -193,7 +195,7 @@ pub(super) fn prompts(model: &Model, look: &Look, cancel: &Cancel) -> Result<Opt
             prompts.push(Prompt { kv: packed.rows(number, known.len())?, known });
         }
     }
-    Ok(Some(Slices { each, prompts }))
+    Ok(Some(Pieces { starts, prompts }))
 }
 
 /// The frames that patches begin and end with.

@@ -3,10 +3,10 @@
 use super::ask::{Look, attention, sequence};
 use super::looker::{Keep, Looker};
 use super::search::looks;
-use super::{Cancel, Job, Model, Plan, PrefillPlan, Question, RunError, Sink, presence};
+use super::{Cancel, Job, Model, Plan, PrefillPlan, Question, RunError, Sink, presence, reflect};
 use crate::decode::Feed;
 use crate::generate::Session;
-use crate::index::{FORMAT, Kept, Key, KvFormat, Reading, Shelf};
+use crate::index::{Cut, FORMAT, Kept, Key, KvFormat, Pieces, Reading, Shelf};
 use crate::recipe::{Options, SearchMode};
 use crate::sample::{self, Sampler};
 use longsight_models::{GrowingCache, Sequence, Span};
@@ -54,7 +54,7 @@ pub(super) fn recalled(model: &Model, job: &Job<'_>, plan: &Plan) -> Option<(Key
 pub(super) fn keep_tokens(model: &Model, job: &Job<'_>, shelf: &Shelf<'_>, look: &Look) {
     let Some(parts) = parts(model, &look.plan).filter(|_| !job.blind && shelf.holds_any()) else { return };
     let kept = keep(model, job, look, &Sequence::default(), None);
-    let put = shelf.key(&strs(&parts)).and_then(|key| shelf.put(&key, &kept, None));
+    let put = shelf.key(&strs(&parts)).and_then(|key| shelf.put(&key, &kept, &[]));
     if let Err(error) = put {
         tracing::warn!("a closer look is not kept: {error}");
     }
@@ -132,11 +132,13 @@ pub(super) fn read(
     let known = prompt.beginning(prompt.media_end());
     let kv = session.rows(known.len())?;
     let kept = Kept { kv, ..keep(model, &looker.job, &look, &known, Some(plan.prefill.kv)) };
-    let slices = match plan.evidence.check {
-        true => presence::prompts(model, &look, cancel)?,
-        false => None,
-    };
-    shelf.put(&key, &kept, slices.as_ref())?;
+    let mut pieces: Vec<(Cut, Pieces)> = Vec::new();
+    if plan.evidence.check {
+        for (cut, ranges) in [(Cut::Slices, presence::slices(&look)), (Cut::Parts, reflect::parts(&look))] {
+            pieces.extend(presence::prompts(model, &look, ranges, cancel)?.map(|prompts| (cut, prompts)));
+        }
+    }
+    shelf.put(&key, &kept, &pieces)?;
     Ok(Indexed { key, known: false })
 }
 
@@ -156,7 +158,7 @@ fn keep(model: &Model, job: &Job<'_>, look: &Look, known: &Sequence, kv: Option<
         positions: known.positions().clone(),
         kv,
         head_dim: model.vlm().card().head_dim,
-        slice: None,
+        pieces: BTreeMap::new(),
         hashes: BTreeMap::new(),
     };
     Kept { reading, tokens: tokens.clone(), kv: Vec::new(), folder: None }

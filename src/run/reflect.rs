@@ -9,8 +9,10 @@ use super::presence::{self, PACKED};
 use super::{Question, RunError, Sink};
 use crate::evidence::{self, Status};
 use crate::generate::{PREFILL_ROWS, Packed};
+use crate::index::{Cut, Prompt};
 use crate::prompt::Message;
 use crate::question::says_no;
+use crate::recipe::SearchMode;
 use longsight_models::{Sequence, Span, VisualTokens};
 use std::ops::Range;
 use std::time::Instant;
@@ -72,7 +74,10 @@ fn others(
     let messages = [Message::about_video(wording(question))];
     let stop = || looker.cancel.is_cancelled();
     let (mut others, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
-    for group in grouped(tokens, plan.evidence.part_s) {
+    let parts = parts(look);
+    let mut kept = look.prompts(Cut::Parts, &parts).iter();
+    for group in grouped(parts, &tokens.tokens_per_time()) {
+        let kept: Vec<&Prompt> = kept.by_ref().take(group.len()).collect();
         let media: Vec<VisualTokens> =
             group.into_iter().map(|patches| tokens.patches(patches)).collect::<Result<_, _>>()?;
         let build = |media: &VisualTokens| {
@@ -81,6 +86,9 @@ fn others(
         let sequences: Vec<Sequence> = media.iter().map(build).collect::<Result<_, _>>()?;
         cost += sequences.iter().map(Sequence::len).sum::<usize>();
         let mut packed = Packed::new(model.vlm(), media);
+        for (number, kept) in kept.into_iter().enumerate().filter(|(number, kept)| kept.begins(&sequences[*number])) {
+            packed.resume(number, kept.kv.clone(), kept.known.clone());
+        }
         let told = packed.answers(&sequences, model.prompter.tokenizer(), &sampling(plan), PREFILL_ROWS, &stop)?;
         for told in told.ok_or(RunError::Cancelled)? {
             let (text, probability) = (told.text.trim().to_owned(), told.mean_log_probability.exp());
@@ -97,31 +105,36 @@ fn others(
     Ok((others, cost))
 }
 
-/// Temporal patches of parts of `seconds`, those of together some [`PACKED`] tokens in a group; none where a moment has no token left
-/// to ask about.
-fn grouped(tokens: &VisualTokens, seconds: f64) -> Vec<Vec<Range<usize>>> {
-    let counts = tokens.tokens_per_time();
-    if counts.contains(&0) {
+/// The temporal patches of each part of a look; none where it has no more than one, and where a moment has no token left to ask about.
+pub(super) fn parts(look: &Look) -> Vec<Range<usize>> {
+    let (tokens, plan) = (&look.seen.tokens[0], look.plan.evidence);
+    if plan.search != SearchMode::Auto || tokens.tokens_per_time().contains(&0) {
         return Vec::new();
     }
     let times = tokens.times();
     let begin = times.first().map_or(0.0, |patch| patch.first.time.seconds());
-    let part = |patch: usize| ((times[patch].first.time.seconds() - begin) / seconds) as usize;
+    let part = |patch: usize| ((times[patch].first.time.seconds() - begin) / plan.part_s) as usize;
+    let mut starts: Vec<usize> =
+        (0..times.len()).filter(|&patch| patch == 0 || part(patch) != part(patch - 1)).collect();
+    if starts.len() < 2 {
+        return Vec::new();
+    }
+    starts.push(times.len());
+    starts.windows(2).map(|borders| borders[0]..borders[1]).collect()
+}
+
+/// Parts of together some [`PACKED`] tokens in a group.
+fn grouped(parts: Vec<Range<usize>>, counts: &[usize]) -> Vec<Vec<Range<usize>>> {
     let (mut groups, mut size): (Vec<Vec<Range<usize>>>, usize) = (Vec::new(), PACKED);
-    let mut from = 0;
-    for to in 1..=times.len() {
-        if to < times.len() && part(to) == part(from) {
-            continue;
-        }
+    for part in parts {
         if size >= PACKED {
             groups.push(Vec::new());
             size = 0;
         }
-        size += counts[from..to].iter().sum::<usize>();
+        size += counts[part.clone()].iter().sum::<usize>();
         if let Some(group) = groups.last_mut() {
-            group.push(from..to);
+            group.push(part);
         }
-        from = to;
     }
     groups
 }

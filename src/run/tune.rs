@@ -28,7 +28,8 @@ pub fn tune(
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<usize, RunError> {
-    let (plan, _) = Plan::resolve(job.pipeline, job.options, video.info(), model.vlm().processor(), None, job.rates)?;
+    let (plan, _) =
+        Plan::resolve(job.pipeline, job.options, video.info(), model.vlm().processor(), None, job.rates, 0)?;
     let seen = look(model, video, job, &plan, cancel, sink)?;
     let Some(question) = job.questions.first() else { return Ok(0) };
     let sequence = sequence(model, question, &seen)?;

@@ -115,6 +115,49 @@ fn a_result_that_is_lost_is_an_error() {
 }
 
 #[test]
+fn a_result_for_a_stdout_that_is_closed_is_lost_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(video) = clip(folder.path(), 30) else { return };
+    let video = video.to_str().unwrap();
+    let closed = |arguments: &[&str]| {
+        let script = "exec \"$0\" \"$@\" >&-";
+        Command::new("bash").args(["-c", script, LONGSIGHT]).args(arguments).stdin(Stdio::null()).output().unwrap()
+    };
+    for arguments in [&["frames", video][..], &["ask", video, "What?", "--json"], &["--help"]] {
+        let run = closed(arguments);
+        let told = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains("stdout: the result cannot be written: it is closed"), "{arguments:?}: {told}");
+    }
+    let page = folder.path().join("page.html");
+    let run = closed(&["scenes", video, "--format", "html", "--out", page.to_str().unwrap(), "-q"]);
+    assert_eq!((run.status.code(), page.is_file()), (Some(0), true), "nothing was for stdout: {run:?}");
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null").unwrap();
+    let run = Command::new(LONGSIGHT).args(["frames", video]).stdout(null).status().unwrap();
+    assert_eq!(run.code(), Some(0), "somebody wants it thrown away");
+}
+
+#[test]
+fn a_misspelt_variable_is_told_and_does_no_harm() {
+    let run = |name: &str, value: &str, more: &[&str]| {
+        Command::new(LONGSIGHT).args(["model", "list"]).args(more).env(name, value).output().unwrap()
+    };
+    for (name, value, says) in [
+        ("LONGSIGHT_MAXFRAMES", "8", "did you mean LONGSIGHT_MAX_FRAMES?"),
+        ("LONGSIGHT_CACHE", "here", "is no absolute path"),
+        ("LONGSIGHT_LOG", "longsight=loud", "is no filter"),
+    ] {
+        let told = run(name, value, &[]);
+        let stderr = String::from_utf8_lossy(&told.stderr);
+        assert_eq!(told.status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains(name) && stderr.contains(says), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(run(name, value, &["-q"]).stderr.is_empty());
+    }
+    assert!(run("LONGSIGHT_MAX_FRAMES", "8", &[]).stderr.is_empty());
+}
+
+#[test]
 fn arguments_that_are_no_text_are_refused_in_words() {
     let odd = OsStr::from_bytes(b"\xff");
     let (message, _) = error(&longsight(&[odd, OsStr::new("--json")]), 2);

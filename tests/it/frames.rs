@@ -501,3 +501,41 @@ fn seeking_in_real_videos_gives_the_same_pixels_as_walking() {
     println!("{compared} files compared");
     assert!(compared > 0);
 }
+
+/// Takes the last sample of an MP4's only track its length, where it has an entry of its own.
+fn timeless_end(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let table = bytes.windows(4).position(|name| name == b"stts").unwrap() + 4;
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let last = table + 8 + 8 * (number(table + 4) - 1);
+    assert_eq!(number(last), 1, "the last sample is like those before it");
+    bytes[last + 4..last + 8].fill(0);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_last_frame_that_the_header_gives_no_time_is_seen_as_long_as_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    // Packets last one tick, a millisecond; so does the last sample.
+    let steady = Clip { b_frames: 0, ..Clip::steady(50) }.at((1, 1000), (0..50).map(|number| number * 40).collect());
+    let clip = Clip { options: &[("preset", "veryfast"), ("x264-params", "scenecut=0:bframes=0")], ..steady };
+    if !clip.write(&path) {
+        return;
+    }
+    timeless_end(&path);
+    let mut files = vec![(path, 2.0, 50)];
+    files.extend(media().map(|media| (media.join("oddities/am_empty_video_track.mp4"), 90_089.0 / 90_000.0, 30)));
+    for (path, end, count) in files {
+        let info = decode::open(&path, &Limits::default()).unwrap().info().clone();
+        assert!((info.duration_s.unwrap() - end).abs() < 1e-3, "{path:?}: {info:?}");
+        let mut all = decode::stream(&path, &Request { to: info.end_s(), ..Request::new(Sampling::All) }).unwrap();
+        assert_eq!(all.by_ref().count(), count, "{path:?}: the last frame too");
+        let report = all.finish().unwrap();
+        assert!((report.coverage.end - end).abs() < 1e-3, "{path:?}: {report:?}");
+        let scenes = longsight(&["scenes", path.to_str().unwrap(), "--json"]);
+        let scenes: serde_json::Value = serde_json::from_str(&scenes.stdout).unwrap();
+        let last = scenes["scenes"].as_array().unwrap().last().unwrap()["end"].as_f64().unwrap();
+        assert!((last - end).abs() < 0.04, "{path:?}: {last}");
+    }
+}

@@ -1,6 +1,10 @@
 //! `plan` and `--dry-run` through the binary: what is said before is what happens, and what does not fit is said before it is tried.
 
 use crate::support::command::{Outcome, longsight};
+use longsight::decode::{Feed, Limits, VideoFacts};
+use longsight::recipe::{self, Options};
+use longsight::run::{Forecast, Outline, Prospect, Question, Rates, forecast};
+use longsight_models::LoadOptions;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
@@ -45,6 +49,52 @@ fn devices_that_are_not_there_are_usage_errors() {
 }
 
 const QUESTION: &str = "What does the sign say?";
+
+#[test]
+fn a_budget_counts_the_closer_looks() {
+    let (_folder, path) = clip(30.0);
+    let video = Feed::open(&path, &Limits::default()).unwrap();
+    let facts = VideoFacts::new(&video, &path).unwrap();
+    let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/longsight-tiny");
+    let outline = Outline::open("longsight-tiny", &model, &LoadOptions::default()).unwrap();
+    // A machine on which the language model is slow.
+    let rates = Rates {
+        pixel_s: 1e-9,
+        patch_s: 1e-7,
+        token_s: 1e-3,
+        score_s: 1e-12,
+        step_s: 1e-3,
+        step_key_s: 1e-9,
+        loaded_bytes: 1 << 20,
+        decoder_bytes: 0,
+        decode_s: 1e-3,
+    };
+    let plan = |question: &str, seconds: Option<f64>| -> Forecast {
+        let mut options: Options = recipe::load(recipe::DEFAULT).unwrap();
+        options.budget.seconds = seconds;
+        let question = Question::from(question);
+        let (facts, info, pipeline, options) = (&facts, video.info(), recipe::DEFAULT, &options);
+        forecast(&outline, &Prospect { facts, info, pipeline, options, question: Some(&question) }, &rates).unwrap()
+    };
+    for question in
+        ["When is the red star visible?", QUESTION, "Is the red star first seen before or after the blue ring?"]
+    {
+        let free = plan(question, None);
+        let (whole, check) = (free.estimated_s, free.timing_s.check);
+        assert!(check > whole / 4.0, "{question}: {:?}", free.timing_s);
+        let kept = plan(question, Some(whole - check / 2.0));
+        assert!(kept.estimated_s <= whole - check / 2.0, "{question}: {:?}", kept.timing_s);
+        assert!(kept.coverage.visual_tokens_after < free.coverage.visual_tokens_after, "{question}");
+        assert_eq!(plan(question, Some(whole)).plan, free.plan, "{question}: it fits");
+    }
+    let other = "How does the red star move?";
+    let free = plan(other, None);
+    assert_eq!(free.timing_s.check, 0.0);
+    assert_eq!(plan(other, Some(free.estimated_s)).plan, free.plan, "nothing is counted that will not be done");
+    let (one, two) = ("When is the red star visible?", "Is the red star first seen before or after the blue ring?");
+    let ratio = plan(two, None).timing_s.check / plan(one, None).timing_s.check;
+    assert!((ratio - 2.0).abs() < 1e-6, "one look for each of both: {ratio}");
+}
 
 #[test]
 fn a_plan_counts_closer_looks_where_there_will_be_some() {

@@ -1,4 +1,4 @@
-//! The command that does to one video what the batch did.
+//! The commands that do to one video what the batch did.
 
 use crate::run::Question;
 use std::ffi::OsStr;
@@ -7,23 +7,29 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// `longsight ask` with the batch's flags, ready for a shell. It asks the first question, and with it those that have the
-/// same choices.
+/// `longsight ask` with the batch's flags, ready for a shell: one command for all questions that have the same choices, one after the
+/// other until one fails.
 pub(super) fn ask(path: &Path, questions: &[Question], flags: &[String], limit: Option<Duration>) -> String {
-    let choices = questions.first().map_or(&[][..], |question| &question.choices);
-    let mut words: Vec<String> = ["longsight", "ask", "--json"].map(str::to_owned).into();
-    words.extend(flags.iter().map(|flag| quote(OsStr::new(flag))));
-    words.extend(limit.map(|limit| format!("--timeout={}", limit.as_secs_f64())));
-    if !choices.is_empty() {
-        words.push("--choices".to_owned());
-        words.extend(choices.iter().map(|choice| quote(OsStr::new(choice))));
-    }
-    words.push("--".to_owned());
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    words.push(quote(absolute.as_os_str()));
-    let alike = questions.iter().filter(|question| question.choices == choices);
-    words.extend(alike.map(|question| quote(OsStr::new(&question.text))));
-    words.join(" ")
+    let mut groups: Vec<(&[String], Vec<&str>)> = Vec::new();
+    for Question { text, choices } in questions {
+        match groups.iter_mut().find(|(known, _)| known == choices) {
+            Some((_, texts)) => texts.push(text),
+            None => groups.push((choices, vec![text])),
+        }
+    }
+    let command = |(choices, texts): (&[String], Vec<&str>)| {
+        let mut words: Vec<String> = ["longsight", "ask", "--json"].map(str::to_owned).into();
+        words.extend(flags.iter().map(|flag| quote(OsStr::new(flag))));
+        words.extend(limit.map(|limit| format!("--timeout={}", limit.as_secs_f64())));
+        // Each with its flag, as a choice may begin like one.
+        words.extend(choices.iter().map(|choice| quote(OsStr::new(&format!("--choices={choice}")))));
+        words.push("--".to_owned());
+        words.push(quote(absolute.as_os_str()));
+        words.extend(texts.into_iter().map(|text| quote(OsStr::new(text))));
+        words.join(" ")
+    };
+    groups.into_iter().map(command).collect::<Vec<_>>().join(" && ")
 }
 
 /// One word of a shell's command line: as it is, in single quotes, or, where it holds what cannot be written there, as

@@ -31,7 +31,7 @@ const NOTES: &str = r#"The file of questions has one a line, in words, or as JSO
   {"question": "Which team scores?", "choices": ["A. red", "B. blue"], "video": "finals/*.mp4"}
 
 OUT/answers.jsonl has one answer a line, OUT/videos/ the same for each video, OUT/failed.jsonl one line for each video that
-failed, with a command that does the same again. The same command goes on where it was interrupted, and does only what is
+failed, with the commands that do the same again. The same command goes on where it was interrupted, and does only what is
 missing or has changed. Shards have folders of their own; their answers.jsonl can be joined.
 
 With --memory, every video is looked at in a way that fits; one that cannot fit fails, and its line says what would. Videos under
@@ -309,7 +309,8 @@ fn explain(args: &Args, context: &Context, source: &Source, questions: &[Questio
 
 /// The flags that decide what is done to a video, as they would be written.
 fn flags(args: &Args, context: &Context) -> Vec<String> {
-    [args.model.flags(), args.pipeline.flags(), context.decoder.flags()].concat()
+    let index = if args.no_index { vec!["--no-index".to_owned()] } else { args.store.flags() };
+    [args.model.flags(), args.pipeline.flags(), index, context.decoder.flags()].concat()
 }
 
 fn failure(error: ItemError) -> Failure {

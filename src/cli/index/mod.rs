@@ -46,6 +46,13 @@ impl StoreArgs {
         let trust = if self.rehash { Trust::Bytes } else { Trust::System };
         Some(Store::at(root).trusting(trust).limited(self.index_size))
     }
+
+    /// The flags that say which readings are used, as they would be written.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let absolute = |folder: &PathBuf| std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        let folder = self.index_dir.as_ref().map(|folder| format!("--index-dir={}", absolute(folder).display()));
+        folder.into_iter().chain(self.rehash.then(|| "--rehash".to_owned())).collect()
+    }
 }
 
 /// Arguments of `longsight index`.
