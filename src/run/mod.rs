@@ -37,7 +37,7 @@ mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
 pub use ask::{Job, Question, RunError};
-pub use calibrate::{calibrate, decoding_rate};
+pub use calibrate::{DecodingRate, calibrate, decoding_rate};
 pub use cancel::Cancel;
 pub use cost::{Cost, Rates};
 pub use describe::{CAPTIONS_SCHEMA, Caption, Captions, Chapter, describe};
