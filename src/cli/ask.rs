@@ -376,6 +376,10 @@ fn remark(answer: &Answer, context: &Context) {
             answer.timing_s.total
         ),
     );
+    if let (Some((least, most)), true) = (seen.rates(), seen.scenes.len() > 1) {
+        let scenes = seen.scenes.len();
+        output::note(context, &format!("{scenes} scenes, seen at {least:.2} to {most:.2} frames a second"));
+    }
     for warning in &answer.warnings {
         output::note(context, &format!("warning: {warning}"));
     }

@@ -13,6 +13,7 @@ use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
 use crate::sample;
+use crate::scenes::Rough;
 use crate::vision::Encoder;
 use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
 use std::time::Instant;
@@ -162,7 +163,7 @@ impl Look {
         let seen = Seen {
             tokens: [kept.tokens.clone()],
             frames: reading.frames.iter().map(|&frame| frame.into()).collect(),
-            coverage: reading.coverage,
+            coverage: reading.coverage.clone(),
             warnings: reading.warnings.clone(),
             timing: Timing { total: seconds, ..Timing::default() },
             index: Some(entry),
@@ -281,6 +282,7 @@ pub(super) fn look(
     let mut tokens = compress::Stream::new(if sampler.is_none() { plan.compressor() } else { None });
     let mut before = 0;
     let mut frames: Vec<FrameRef> = Vec::new();
+    let mut scenes = Rough::default();
     let mut timing = Timing::default();
     loop {
         let waiting = Instant::now();
@@ -291,6 +293,9 @@ pub(super) fn look(
             return Err(RunError::Cancelled);
         }
         frames.push(FrameRef::from(&frame));
+        let glancing = Instant::now();
+        scenes.push(&frame);
+        timing.scenes += glancing.elapsed().as_secs_f64();
         if job.blind {
             frame.image.fill(127);
         }
@@ -335,7 +340,7 @@ pub(super) fn look(
     });
     timing.total = start.elapsed().as_secs_f64();
     let warnings = report.warnings.iter().map(ToString::to_string).collect();
-    let coverage = cover(&report, &frames, before, tokens.len());
+    let coverage = cover(&report, &frames, before, tokens.len()).with_scenes(&scenes.cuts(), &frames);
     Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing, index: None })
 }
 
@@ -371,7 +376,7 @@ pub(super) fn said(
         answer: text,
         status: finding.status,
         evidence: finding.evidence,
-        coverage: seen.coverage,
+        coverage: seen.coverage.clone(),
         plan: plan.clone(),
         model: model.facts.clone(),
         usage: Usage { prompt_tokens, generated_tokens: told.ids.len(), check_tokens: 0 },

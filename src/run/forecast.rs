@@ -113,6 +113,7 @@ fn coverage(plan: &Plan, info: &VideoInfo, per_moment: u64) -> Coverage {
         smallest_event_s: max_gap_s,
         visual_tokens_before: plan.vision.tokens as u64,
         visual_tokens_after: plan.compress.tokens as u64,
+        scenes: Vec::new(),
     }
 }
 

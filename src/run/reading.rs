@@ -149,7 +149,7 @@ fn keep(model: &Model, job: &Job<'_>, look: &Look, known: &Sequence, kv: Option<
         frames: look.seen.frames.iter().map(Into::into).collect(),
         patches: tokens.times().iter().map(|time| ((&time.first).into(), (&time.last).into())).collect(),
         grid: tokens.grid(),
-        coverage: look.seen.coverage,
+        coverage: look.seen.coverage.clone(),
         // What follows from the plan is said anew.
         warnings: look.seen.warnings[look.planned..].to_vec(),
         prefix: known.ids().to_vec(),
