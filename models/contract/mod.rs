@@ -28,4 +28,5 @@ pub use patches::{FrameRef, Grid, Medium, PatchTime, Patches};
 pub use selection::{Group, Selection};
 pub use sequence::{Sequence, VisualRun};
 pub use time::{Span, TimeBase, Timestamp};
+pub(crate) use visual::Gather;
 pub use visual::{Coordinate, VisualTokens};

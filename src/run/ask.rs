@@ -276,7 +276,8 @@ pub(super) fn look(
         ..Request::new(plan.sampling())
     };
     let mut stream = video.stream(&request)?;
-    let mut encoder = Encoder::new(model.vlm(), plan.size());
+    let pooling = plan.compressor().map(|compressor| compress::strides(&*compressor, plan.grid(model.vlm().card())));
+    let mut encoder = Encoder::new(model.vlm(), plan.size()).pooled(pooling.unwrap_or_default());
     let sampler = sample::sampler(&plan.sample.method);
     // Moments are chosen from all of them, so compression has to wait for the choice.
     let mut tokens = compress::Stream::new(if sampler.is_none() { plan.compressor() } else { None });
@@ -303,7 +304,7 @@ pub(super) fn look(
         let chunk = encoder.push(frame)?;
         timing.vision += encoding.elapsed().as_secs_f64();
         if let Some(chunk) = chunk {
-            before += chunk.len();
+            before += full(&chunk);
             let compressing = Instant::now();
             tokens.push(chunk)?;
             timing.compress += compressing.elapsed().as_secs_f64();
@@ -320,7 +321,7 @@ pub(super) fn look(
     timing.vision += encoding.elapsed().as_secs_f64();
     let compressing = Instant::now();
     if let Some(chunk) = chunk {
-        before += chunk.len();
+        before += full(&chunk);
         tokens.push(chunk)?;
     }
     let mut tokens = tokens.finish()?;
@@ -342,6 +343,11 @@ pub(super) fn look(
     let warnings = report.warnings.iter().map(ToString::to_string).collect();
     let coverage = cover(&report, &frames, before, tokens.len()).with_scenes(&scenes.cuts(), &frames);
     Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing, index: None })
+}
+
+/// Tokens of some temporal patches before anything is left out, be it in the tower.
+fn full(chunk: &VisualTokens) -> usize {
+    chunk.times().len() * chunk.grid().0 * chunk.grid().1
 }
 
 fn cover(report: &DecodeReport, frames: &[FrameRef], before: usize, after: usize) -> Coverage {

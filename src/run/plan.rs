@@ -165,6 +165,16 @@ pub enum PlanError {
         /// What there is
         known: String,
     },
+    /// Two settings that do not go together
+    #[error(
+        "--compress {compress} and --sample {sample}: what is pooled in the vision tower is no longer whole when moments are chosen"
+    )]
+    Apart {
+        /// The method
+        compress: String,
+        /// The sampler
+        sample: String,
+    },
     /// A setting that makes no sense
     #[error("{name} is {value}, which is not {must}")]
     Setting {
@@ -296,6 +306,11 @@ impl Plan {
     #[must_use]
     pub fn size(&self) -> Size {
         Size { width: self.vision.width, height: self.vision.height }
+    }
+
+    /// Rows and columns of visual tokens of a temporal patch, before any are left out.
+    pub(super) fn grid(&self, card: &Card) -> (usize, usize) {
+        fit::grid(self.size(), card)
     }
 
     fn warnings(&self, options: &Options, card: &Card, all: usize) -> Vec<String> {
