@@ -158,7 +158,8 @@ impl Look {
     /// Something that was seen at another time, under `entry`.
     pub(super) fn recalled(plan: Plan, entry: String, mut kept: Kept, seconds: f64) -> Self {
         let reading = &kept.reading;
-        let known = || Sequence::new(reading.prefix.clone(), reading.positions.clone(), Vec::new());
+        let window = plan.prompt.visual_window;
+        let known = || Sequence::new(reading.prefix.clone(), reading.positions.clone(), Vec::new()).extended(window);
         let prompt = reading.kv.map(|_| Prompt { known: known(), kv: std::mem::take(&mut kept.kv) });
         let seen = Seen {
             tokens: [kept.tokens.clone()],
@@ -173,10 +174,14 @@ impl Look {
 
     /// The prompts about its slices, where the index has them. What cannot be used is not there.
     pub(super) fn slices(&self) -> Option<Slices> {
-        self.kept.as_ref()?.slices().unwrap_or_else(|error| {
+        let mut slices = self.kept.as_ref()?.slices().unwrap_or_else(|error| {
             tracing::warn!("the index is not used: {error}");
             None
-        })
+        })?;
+        for prompt in &mut slices.prompts {
+            prompt.known = std::mem::take(&mut prompt.known).extended(self.plan.prompt.visual_window);
+        }
+        Some(slices)
     }
 }
 
@@ -209,7 +214,7 @@ pub(super) fn pass(
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        let sequence = sequence(model, question, seen)?;
+        let sequence = sequence(model, question, &plan, seen)?;
         let prefilling = Instant::now();
         session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;
         let prefill = prefilling.elapsed().as_secs_f64();
@@ -395,9 +400,15 @@ pub(super) fn said(
 }
 
 /// The prompt of a question about what was seen.
-pub(super) fn sequence(model: &Model, question: &Question, seen: &Seen) -> Result<Sequence, RunError> {
-    let messages = [Message::about_video(wording(question))];
-    Ok(model.prompter.build(model.vlm().processor(), &messages, &seen.tokens)?)
+pub(super) fn sequence(model: &Model, question: &Question, plan: &Plan, seen: &Seen) -> Result<Sequence, RunError> {
+    Ok(prompt(model, &wording(question), plan, &seen.tokens[0])?)
+}
+
+/// The prompt of some words about visual tokens.
+pub(super) fn prompt(model: &Model, text: &str, plan: &Plan, tokens: &VisualTokens) -> Result<Sequence, PromptError> {
+    let messages = [Message::about_video(text.to_owned())];
+    let sequence = model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(tokens))?;
+    Ok(sequence.extended(plan.prompt.visual_window))
 }
 
 /// The question as the model reads it; choices stand on lines of their own.

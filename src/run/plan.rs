@@ -37,6 +37,9 @@ pub struct Plan {
     pub sample: SamplePlan,
     /// How visual tokens become fewer
     pub compress: CompressPlan,
+    /// How it is put to the model
+    #[serde(default)]
+    pub prompt: PromptPlan,
     /// How the prompt is run
     pub prefill: PrefillPlan,
     /// How the answer is made
@@ -95,6 +98,14 @@ pub struct CompressPlan {
     pub keep: f64,
     /// Visual tokens that are left of the whole video
     pub tokens: usize,
+}
+
+/// How what was seen is put to the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptPlan {
+    /// Positions that visual parts spanned in training: of a longer one, rotary frequencies are changed (visual context window extension);
+    /// null leaves them alone
+    pub visual_window: Option<u32>,
 }
 
 /// How the prompt is run.
@@ -235,6 +246,7 @@ impl Plan {
                 frames: known.map(|_| look.frames as u64),
             },
             vision: VisionPlan { width: look.size.width, height: look.size.height, tokens: look.tokens },
+            prompt: PromptPlan { visual_window: options.prompt.visual_window },
             prefill: prefill(options, card, patterns, look.prompt()),
             sample: look.sample,
             compress: look.compress,
@@ -386,6 +398,7 @@ fn check(options: &Options) -> Result<(), PlanError> {
     };
     positive("fps", options.decode.fps)?;
     positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
+    positive("visual_window", options.prompt.visual_window.map(f64::from))?;
     positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
     positive("memory", options.budget.memory.map(|bytes| bytes as f64))?;
     positive("seconds", options.budget.seconds)?;

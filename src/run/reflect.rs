@@ -2,14 +2,13 @@
 //! small model hears a few seconds among hours badly; what the parts say is held against the whole look, surest first, and the first
 //! that a closer look confirms is the answer (TimeSearch's reflection; the parts are TDC-Video's).
 
-use super::ask::{Look, Probe, Said, choice, sampling, wording};
+use super::ask::{Look, Probe, Said, choice, prompt, sampling, wording};
 use super::check::check;
 use super::looker::Looker;
 use super::presence::{self, PACKED};
 use super::{Question, RunError, Sink};
 use crate::evidence::{self, Status};
 use crate::generate::{PREFILL_ROWS, Packed};
-use crate::prompt::Message;
 use crate::question::says_no;
 use longsight_models::{Sequence, Span, VisualTokens};
 use std::ops::Range;
@@ -69,16 +68,14 @@ fn others(
     answer: &str,
 ) -> Result<(Vec<(String, f64)>, usize), RunError> {
     let (model, plan, tokens) = (looker.model, &look.plan, &look.seen.tokens[0]);
-    let messages = [Message::about_video(wording(question))];
+    let text = wording(question);
     let stop = || looker.cancel.is_cancelled();
     let (mut others, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
     for group in grouped(tokens, plan.evidence.part_s) {
         let media: Vec<VisualTokens> =
             group.into_iter().map(|patches| tokens.patches(patches)).collect::<Result<_, _>>()?;
-        let build = |media: &VisualTokens| {
-            model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(media))
-        };
-        let sequences: Vec<Sequence> = media.iter().map(build).collect::<Result<_, _>>()?;
+        let sequences: Vec<Sequence> =
+            media.iter().map(|tokens| prompt(model, &text, plan, tokens)).collect::<Result<_, _>>()?;
         cost += sequences.iter().map(Sequence::len).sum::<usize>();
         let mut packed = Packed::new(model.vlm(), media);
         let told = packed.answers(&sequences, model.prompter.tokenizer(), &sampling(plan), PREFILL_ROWS, &stop)?;
