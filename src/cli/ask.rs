@@ -267,7 +267,7 @@ impl ReadingArgs {
     }
 
     /// The flags as they would be written.
-    fn flags(&self) -> Vec<String> {
+    pub(super) fn flags(&self) -> Vec<String> {
         let prefill = self.prefill.and_then(|mode| mode.to_possible_value());
         let flags = [
             flag("pipeline", Some(&self.pipeline)),
