@@ -226,7 +226,16 @@ pub trait Vlm: Send + Sync {
     ///
     /// # Errors
     /// When the patches have another width than the tower's.
-    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError>;
+    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
+        self.encode_pooled(patches, &[])
+    }
+
+    /// The same with every temporal patch pooled between the tower and its mergers: `strides` says for each by how many tokens a
+    /// side, 1 leaving it as it is; nothing is pooled where there are none. A token stands at the first place of those that it is of.
+    ///
+    /// # Errors
+    /// As [`Vlm::encode`]; and when there is not one stride of at least 1 for each temporal patch.
+    fn encode_pooled(&self, patches: &Patches, strides: &[usize]) -> Result<VisualTokens, ModelError>;
 
     /// The language model's own vectors of some tokens, `[ids, hidden]`: the space that visual tokens are put into.
     ///

@@ -26,6 +26,7 @@ pub use frame::Frame;
 pub use kv::{GrowingCache, KvCache};
 pub use patches::{FrameRef, Grid, Medium, PatchTime, Patches};
 pub use selection::{Group, Selection};
-pub use sequence::{Sequence, VisualRun};
+pub use sequence::{Extension, Sequence, VisualRun};
 pub use time::{Span, TimeBase, Timestamp};
+pub(crate) use visual::Gather;
 pub use visual::{Coordinate, VisualTokens};

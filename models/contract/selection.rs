@@ -58,10 +58,4 @@ impl Selection {
     pub fn groups(&self) -> &[Group] {
         &self.0
     }
-
-    /// Whether every token that is left is one row, unchanged.
-    #[must_use]
-    pub fn only_drops(&self) -> bool {
-        self.0.iter().all(|group| group.rows == [(group.at, 1.0)])
-    }
 }

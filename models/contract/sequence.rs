@@ -13,12 +13,43 @@ pub struct VisualRun {
     pub first_row: usize,
 }
 
+/// Visual context window extension (Wei & Chen 2024, arXiv 2409.20018, section 3.2): rotary frequencies for a prompt whose visual part
+/// spans more positions than such parts did in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension {
+    trained: u32,
+    spanned: u32,
+}
+
+impl Extension {
+    /// From the positions that visual parts spanned in training to those of this one; `None` where these are no more, and nothing is to be
+    /// changed.
+    #[must_use]
+    pub fn new(trained: u32, spanned: u32) -> Option<Self> {
+        (0 < trained && trained < spanned).then_some(Self { trained, spanned })
+    }
+
+    /// Positions that visual parts spanned in training.
+    #[must_use]
+    pub fn trained(self) -> f64 {
+        f64::from(self.trained)
+    }
+
+    /// How many times as many are spanned now: above 1.
+    #[must_use]
+    pub fn factor(self) -> f64 {
+        f64::from(self.spanned) / f64::from(self.trained)
+    }
+}
+
 /// Token ids with everything a forward pass needs to know about each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sequence {
     ids: Vec<u32>,
     positions: [Vec<u32>; 3],
     visual: Vec<VisualRun>,
+    /// Runs of tokens whose rotary frequencies are changed, ascending
+    extensions: Vec<(Range<usize>, Extension)>,
     next_position: u32,
 }
 
@@ -32,7 +63,42 @@ impl Sequence {
         ids.truncate(tokens);
         positions.iter_mut().for_each(|axis| axis.truncate(tokens));
         let next_position = positions.iter().flatten().max().map_or(0, |largest| largest.saturating_add(1));
-        Self { ids, positions, visual, next_position }
+        Self { ids, positions, visual, extensions: Vec::new(), next_position }
+    }
+
+    /// The same for a model whose visual parts spanned `trained` positions in training: where this one spans more, all its rotary
+    /// frequencies are changed. What is spanned is counted up to the last visual token (up to the last token of a
+    /// [`beginning`](Self::beginning), which ends there).
+    #[must_use]
+    pub fn extended(self, trained: Option<u32>) -> Self {
+        let end = if self.visual.is_empty() { self.len() } else { self.media_end() };
+        let last = self.positions.iter().flat_map(|axis| &axis[..end]).max();
+        let spanned = last.map_or(0, |last| last.saturating_add(1));
+        let all = 0..self.len();
+        let extension = trained.and_then(|trained| Extension::new(trained, spanned));
+        self.with_extensions(extension.map(|extension| (all, extension)).into_iter().collect())
+    }
+
+    /// The same with these runs of tokens (ascending, apart) changed, each as it says, and no others.
+    #[must_use]
+    pub fn with_extensions(self, extensions: Vec<(Range<usize>, Extension)>) -> Self {
+        Self { extensions, ..self }
+    }
+
+    /// `rows` in runs that share their rotary frequencies, with what changes these.
+    #[must_use]
+    pub fn extensions(&self, rows: Range<usize>) -> Vec<(Range<usize>, Option<Extension>)> {
+        let (mut runs, mut at) = (Vec::new(), rows.start);
+        for (tokens, extension) in &self.extensions {
+            let (start, end) = (tokens.start.max(at), tokens.end.min(rows.end));
+            if start < end {
+                runs.extend((at < start).then_some((at..start, None)));
+                runs.push((start..end, Some(*extension)));
+                at = end;
+            }
+        }
+        runs.extend((at < rows.end).then_some((at..rows.end, None)));
+        runs
     }
 
     /// Number of tokens.
@@ -85,6 +151,10 @@ impl Sequence {
 
     /// Adds a generated text token.
     pub fn push(&mut self, id: u32) {
+        let end = self.len();
+        if let Some((tokens, _)) = self.extensions.last_mut().filter(|(tokens, _)| tokens.end == end) {
+            tokens.end += 1;
+        }
         self.ids.push(id);
         for axis in &mut self.positions {
             axis.push(self.next_position);
@@ -101,11 +171,19 @@ impl Sequence {
             self.positions.each_ref().map(|axis| axis[..tokens].to_vec()),
             Vec::new(),
         )
+        .with_extensions(
+            self.extensions(0..tokens).into_iter().filter_map(|(rows, extension)| Some((rows, extension?))).collect(),
+        )
     }
 
-    /// How many leading tokens two sequences share, positions included: what a KV cache of one is worth to the other.
+    /// How many leading tokens two sequences share, positions and rotary frequencies included: what a KV cache of one is worth to the other.
     #[must_use]
     pub fn common_prefix(&self, other: &Self) -> usize {
+        let turned = |sequence: &Self| sequence.extensions(0..1).first().and_then(|(_, extension)| *extension);
+        // A prompt is changed as a whole.
+        if turned(self) != turned(other) {
+            return 0;
+        }
         let same = |i: usize| {
             self.ids[i] == other.ids[i] && (0..3).all(|axis| self.positions[axis][i] == other.positions[axis][i])
         };

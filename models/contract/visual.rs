@@ -1,6 +1,6 @@
 //! Visual tokens: what the vision tower hands to the language model, with what belongs to each row.
 
-use super::{Medium, ModelError, PatchTime, Selection};
+use super::{Group, Medium, ModelError, PatchTime, Selection};
 use candle_core::{Device, Tensor};
 use std::ops::Range;
 
@@ -187,7 +187,7 @@ impl VisualTokens {
                 found: vec![last],
             });
         }
-        let gather = Gather::new(selection, self.embeddings.device())?;
+        let gather = Gather::new(groups, self.embeddings.device())?;
         let deepstack = self.deepstack.iter().map(|tensor| gather.of(tensor));
         Ok(Self {
             embeddings: gather.of(&self.embeddings)?,
@@ -239,7 +239,7 @@ impl VisualTokens {
 }
 
 /// Rows of a table into the rows of a shorter one.
-struct Gather {
+pub(crate) struct Gather {
     rows: Tensor,
     /// Weights `[members, 1]` and the group that each member goes to; `None` where rows are only dropped
     sums: Option<(Tensor, Tensor)>,
@@ -247,12 +247,12 @@ struct Gather {
 }
 
 impl Gather {
-    fn new(selection: &Selection, device: &Device) -> Result<Self, ModelError> {
-        let groups = selection.groups();
+    /// Each group's sum, in their order.
+    pub(crate) fn new(groups: &[Group], device: &Device) -> Result<Self, ModelError> {
         let members =
             || groups.iter().enumerate().flat_map(|(n, group)| group.rows.iter().map(move |&(row, w)| (n, row, w)));
         let rows: Vec<u32> = members().map(|(_, row, _)| row as u32).collect();
-        let sums = if selection.only_drops() {
+        let sums = if groups.iter().all(|group| matches!(group.rows[..], [(_, 1.0)])) {
             None
         } else {
             let weights: Vec<f32> = members().map(|(_, _, weight)| weight).collect();
@@ -262,7 +262,8 @@ impl Gather {
         Ok(Self { rows: Tensor::new(rows, device)?, sums, groups: groups.len() })
     }
 
-    fn of(&self, table: &Tensor) -> Result<Tensor, ModelError> {
+    /// `[rows, width]` to `[groups, width]`.
+    pub(crate) fn of(&self, table: &Tensor) -> Result<Tensor, ModelError> {
         let rows = table.index_select(&self.rows, 0)?;
         let Some((weights, groups)) = &self.sums else { return Ok(rows) };
         let weighted = rows.broadcast_mul(&weights.to_dtype(table.dtype())?)?;

@@ -4,7 +4,7 @@
 use super::activation::Activation;
 use super::linear::Linear;
 use super::norm::Norm;
-use super::rope::{Axes, Rotation};
+use super::rope::{Axes, Rotation, extended};
 use super::rows;
 use crate::weights::Weights;
 use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
@@ -160,8 +160,15 @@ impl Decoder {
         device: &Device,
     ) -> Result<Rotation, ModelError> {
         let [t, h, w] = sequence.positions();
-        let positions = [&t[rows.clone()], &h[rows.clone()], &w[rows]];
-        let angles = self.config.axes.angles(positions, &self.config.frequencies);
+        let (axes, own) = (&self.config.axes, &self.config.frequencies);
+        let mut angles = Vec::with_capacity(rows.len() * axes.pairs());
+        for (rows, extension) in sequence.extensions(rows) {
+            let positions = [&t[rows.clone()], &h[rows.clone()], &w[rows]];
+            match extension {
+                None => angles.extend(axes.angles(positions, own)),
+                Some(extension) => angles.extend(axes.angles(positions, &extended(own, extension))),
+            }
+        }
         Ok(Rotation::new(&angles, self.config.axes.pairs(), dtype, device)?.scaled(self.config.rotation_scale)?)
     }
 }

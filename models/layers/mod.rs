@@ -9,6 +9,7 @@ pub(crate) mod decoder;
 pub(crate) mod linear;
 pub(crate) mod media;
 pub(crate) mod norm;
+pub(crate) mod pooling;
 pub(crate) mod rope;
 mod rows;
 pub(crate) mod vision;

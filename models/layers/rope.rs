@@ -3,7 +3,7 @@
 //! Multi-axis rotary embeddings only differ from the plain one in which axis gives the position of each pair, so a
 //! table per token is all that a family has to make.
 
-use crate::ModelError;
+use crate::{Extension, ModelError};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
@@ -58,6 +58,21 @@ impl Yarn {
     pub(crate) fn attention_factor(&self) -> f64 {
         if self.factor <= 1.0 { 1.0 } else { 0.1 * self.factor.ln() + 1.0 }
     }
+}
+
+/// Turns within the trained window above which a pair keeps its frequency, and below which its frequency is divided by the factor.
+const EXTENSION_TURNS: (f64, f64) = (32.0, 1.0);
+
+/// Frequencies for an extended visual window: as YaRN's, with the visual window in place of the context, the share that is kept growing
+/// with a pair's turns (equation 6 of the paper) rather than with its number, and lengths left alone.
+pub(crate) fn extended(frequencies: &[f32], extension: Extension) -> Vec<f32> {
+    let (fast, slow) = EXTENSION_TURNS;
+    let changed = |&frequency: &f32| {
+        let turns = extension.trained() * f64::from(frequency) / std::f64::consts::TAU;
+        let kept = ((turns - slow) / (fast - slow)).clamp(0.0, 1.0);
+        ((kept + (1.0 - kept) / extension.factor()) * f64::from(frequency)) as f32
+    };
+    frequencies.iter().map(changed).collect()
 }
 
 impl Rotation {
@@ -130,7 +145,22 @@ impl Axes {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn an_extended_window_slows_down_what_turns_less_than_once_in_it() {
+        let own = frequencies(10_000.0, 64);
+        let extended = extended(&own, Extension::new(1000, 4000).unwrap());
+        // 159 turns within the window, then 16 turns, then less than one.
+        assert_eq!(extended[0], own[0]);
+        let turns = |pair: usize| 1000.0 * f64::from(own[pair]) / std::f64::consts::TAU;
+        let middle = (0..32).find(|&pair| turns(pair) < 17.0).unwrap();
+        let kept = (turns(middle) - 1.0) / 31.0;
+        assert!((f64::from(extended[middle] / own[middle]) - (kept + (1.0 - kept) / 4.0)).abs() < 1e-6);
+        assert!(turns(31) < 1.0 && (extended[31] / own[31] - 0.25).abs() < 1e-6);
+        assert!(Extension::new(1000, 1000).is_none() && Extension::new(0, 7).is_none());
+    }
 
     #[test]
     fn axes_follow_the_sections() {

@@ -5,6 +5,7 @@ use super::config::{Config, VisionConfig};
 use crate::layers::activation::Activation;
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
+use crate::layers::pooling::{self, Pooling};
 use crate::layers::rope::{Rotation, frequencies};
 use crate::layers::vision::{PerGrid, VisionAttention, patch_angles, patch_embed, patch_order, repeat_bounds};
 use crate::weights::Weights;
@@ -53,7 +54,7 @@ impl Vision {
         })
     }
 
-    pub(super) fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
+    pub(super) fn encode(&self, patches: &Patches, strides: &[usize]) -> Result<VisualTokens, ModelError> {
         let (grid, hidden_size) = (patches.grid(), self.config.hidden_size);
         let merge = self.config.spatial_merge_size;
         let (unit, each) = (merge * merge, grid.h * grid.w);
@@ -67,10 +68,19 @@ impl Vision {
             let bounds = if self.config.fullatt_block_indexes.contains(&index) { &whole } else { &inside };
             hidden = block.forward(&hidden, &windows.rotation, grid.t, bounds)?;
         }
-        let merged = self.merger.forward(&hidden)?.reshape((grid.t, each / unit, self.config.out_hidden_size))?;
-        let merged = merged.index_select(&windows.back, 1)?.flatten(0, 1)?;
-        let size = (grid.h / merge, grid.w / merge);
-        VisualTokens::new(merged, Vec::new(), size, patches.times().to_vec(), patches.medium())
+        let in_raster = |rows: &Tensor, width: usize| -> Result<Tensor, ModelError> {
+            Ok(rows.reshape((grid.t, each / unit, width))?.index_select(&windows.back, 1)?.flatten(0, 1)?)
+        };
+        let pooling = Pooling::new(grid, merge, strides, &self.device)?;
+        let merged = match &pooling {
+            // Squares of tokens lie across windows.
+            Some(pooling) => {
+                let hidden = in_raster(&hidden, unit * hidden_size)?.reshape((grid.t * each, hidden_size))?;
+                self.merger.forward(&pooling.of(&hidden)?)?
+            }
+            None => in_raster(&self.merger.forward(&hidden)?, self.config.out_hidden_size)?,
+        };
+        pooling::tokens(pooling, merged, Vec::new(), (grid.h / merge, grid.w / merge), patches)
     }
 
     fn windows(&self, grid: Grid) -> Result<Windows, ModelError> {

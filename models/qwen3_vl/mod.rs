@@ -117,8 +117,8 @@ impl Vlm for Model {
         &self.processor
     }
 
-    fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
-        self.vision.encode(patches)
+    fn encode_pooled(&self, patches: &Patches, strides: &[usize]) -> Result<VisualTokens, ModelError> {
+        self.vision.encode(patches, strides)
     }
 
     fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {

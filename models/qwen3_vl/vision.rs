@@ -5,6 +5,7 @@ use super::config::{Config, VisionConfig};
 use crate::layers::activation::Activation;
 use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
+use crate::layers::pooling::{self, Pooling};
 use crate::layers::rope::{Rotation, frequencies};
 use crate::layers::vision::{PerGrid, VisionAttention, patch_angles, patch_embed, patch_order, repeat_bounds};
 use crate::weights::Weights;
@@ -58,8 +59,13 @@ impl Vision {
         })
     }
 
-    pub(super) fn encode(&self, patches: &Patches) -> Result<VisualTokens, ModelError> {
-        let grid = patches.grid();
+    pub(super) fn encode(&self, patches: &Patches, strides: &[usize]) -> Result<VisualTokens, ModelError> {
+        let (grid, merge) = (patches.grid(), self.config.spatial_merge_size);
+        let pooling = Pooling::new(grid, merge, strides, self.pos_embed.device())?;
+        let merged = |merger: &Merger, hidden: &Tensor| match &pooling {
+            Some(pooling) => merger.forward(&pooling.of(hidden)?),
+            None => merger.forward(hidden),
+        };
         let spatial = self.per_grid.get(grid, || self.spatial(grid))?;
         let pixels = patches.pixels().to_device(self.pos_embed.device())?.to_dtype(self.pos_embed.dtype())?;
         let hidden = self.patch_embed.forward(&pixels)?.reshape((grid.t, grid.h * grid.w, self.config.hidden_size))?;
@@ -69,12 +75,11 @@ impl Vision {
         for (index, block) in self.blocks.iter().enumerate() {
             hidden = block.forward(&hidden, &spatial.rotation, grid.t, &bounds)?;
             for (_, merger) in self.deepstack.iter().filter(|&&(after, _)| after == index) {
-                deepstack.push(merger.forward(&hidden)?);
+                deepstack.push(merged(merger, &hidden)?);
             }
         }
-        let merge = self.config.spatial_merge_size;
-        let size = (grid.h / merge, grid.w / merge);
-        VisualTokens::new(self.merger.forward(&hidden)?, deepstack, size, patches.times().to_vec(), patches.medium())
+        let embeddings = merged(&self.merger, &hidden)?;
+        pooling::tokens(pooling, embeddings, deepstack, (grid.h / merge, grid.w / merge), patches)
     }
 
     fn spatial(&self, grid: Grid) -> Result<Spatial, ModelError> {

@@ -1,4 +1,7 @@
 //! What compression costs and saves: every method at every share on the same clips and haystacks as no compression at all.
+//!
+//! Haystacks are asked by a process of their own for each method and share: an allocator keeps what the first of them took, so that in one
+//! process all but the first would seem to take nothing.
 
 use super::niah::{film, needles};
 use super::questions::ask_file;
@@ -10,9 +13,10 @@ use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
 use longsight_world::questions;
-use longsight_world::script::{Script, Wishes};
+use longsight_world::script::{Haystack, Script, Wishes};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -50,9 +54,30 @@ pub struct CompressRow {
     pub needles: Share,
     /// Seconds of prefill of the haystacks' first questions, summed
     pub prefill_s: f64,
-    /// Peak of resident memory over the haystacks; `None` where the system does not tell
+    /// Peak of resident memory of a process that asks the haystacks and does nothing else, model and decoding included; `None` where the
+    /// system does not tell
     pub peak_bytes: Option<u64>,
 }
+
+/// What came of the haystacks by one method at one share.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct InHaystacks {
+    /// Needles found
+    pub hits: usize,
+    /// Of so many
+    pub of: usize,
+    /// Visual tokens before
+    pub before: u64,
+    /// And after
+    pub after: u64,
+    /// As in [`CompressRow`]
+    pub prefill_s: f64,
+    /// As in [`CompressRow`], of this process
+    pub peak_bytes: Option<u64>,
+}
+
+/// Has the haystacks in a folder asked by a method that keeps a share, in another process ([`in_haystacks`]).
+pub type Elsewhere<'a> = &'a dyn Fn(&Path, &str, f64) -> Result<InHaystacks, anyhow::Error>;
 
 /// Where the needles lie.
 const DEPTHS: [f64; 5] = [0.1, 0.5, 0.9, 0.3, 0.7];
@@ -68,34 +93,54 @@ const AT_ONCE: usize = 10;
 pub fn compress(
     model: &Model,
     bench: &CompressBench,
+    elsewhere: Elsewhere<'_>,
     cancel: &Cancel,
     done: &mut dyn FnMut(&str),
 ) -> Result<Vec<CompressRow>, anyhow::Error> {
     let mut settings = vec![("none".to_owned(), 1.0)];
     settings.extend(bench.settings.iter().filter(|(name, _)| name != "none").cloned());
-    let options: Vec<Options> = settings
-        .iter()
-        .map(|(method, keep)| {
-            let mut options = bench.options.clone();
-            (options.compress.method, options.compress.keep) = (Some(method.clone()), Some(*keep));
-            // A closer look would see what compression has lost.
-            (options.evidence.check, options.evidence.search) = (Some(false), Some(SearchMode::Never));
-            options
-        })
-        .collect();
+    let options: Vec<Options> = settings.iter().map(|(method, keep)| compressed(bench, method, *keep)).collect();
     let answered = clips(model, bench, &options, cancel, done)?;
-    let found = haystacks(model, bench, &options, cancel, done)?;
-    let row = |(((method, keep), outcomes), found): (((String, f64), Vec<Outcome>), Found)| CompressRow {
-        method,
-        keep,
-        kept: found.after as f64 / found.before.max(1) as f64,
-        right: share_of(&outcomes, |_| true, |one| one.right),
-        when: timed(&ious(&outcomes)),
-        needles: Share::new(found.hits, found.of),
-        prefill_s: found.prefill_s,
-        peak_bytes: found.peak_bytes,
-    };
-    Ok(settings.into_iter().zip(answered).zip(found).map(row).collect())
+    let folder = tempfile::tempdir()?;
+    for (place, one) in haystacks(bench).enumerate() {
+        film(Split::HeldOut, HAYSTACK_SEED + place as u64, one, &folder.path().join(name(place)))?;
+    }
+    let mut rows = Vec::with_capacity(settings.len());
+    for ((method, keep), outcomes) in settings.into_iter().zip(answered) {
+        let found = elsewhere(folder.path(), &method, keep)?;
+        done(&format!("haystacks by {method} at {keep}"));
+        rows.push(CompressRow {
+            method,
+            keep,
+            kept: found.after as f64 / found.before.max(1) as f64,
+            right: share_of(&outcomes, |_| true, |one| one.right),
+            when: timed(&ious(&outcomes)),
+            needles: Share::new(found.hits, found.of),
+            prefill_s: found.prefill_s,
+            peak_bytes: found.peak_bytes,
+        });
+    }
+    Ok(rows)
+}
+
+/// The bench's settings with a method at a share.
+fn compressed(bench: &CompressBench, method: &str, keep: f64) -> Options {
+    let mut options = bench.options.clone();
+    (options.compress.method, options.compress.keep) = (Some(method.to_owned()), Some(keep));
+    // A closer look would see what compression has lost.
+    (options.evidence.check, options.evidence.search) = (Some(false), Some(SearchMode::Never));
+    options
+}
+
+/// Minutes and depths of the haystacks.
+fn haystacks(bench: &CompressBench) -> impl Iterator<Item = (f64, f64)> {
+    let depth = |number: u64| DEPTHS[number as usize % DEPTHS.len()];
+    bench.minutes.iter().flat_map(move |&minutes| (0..bench.haystacks).map(move |number| (minutes, depth(number))))
+}
+
+/// The file of a haystack.
+fn name(place: usize) -> String {
+    format!("haystack-{place}.mp4")
 }
 
 /// The outcomes of every setting, over all clips.
@@ -128,54 +173,34 @@ fn clips(
     Ok(all)
 }
 
-/// What came of the haystacks by one setting.
-#[derive(Debug, Clone, Copy, Default)]
-struct Found {
-    hits: usize,
-    of: usize,
-    before: u64,
-    after: u64,
-    prefill_s: f64,
-    peak_bytes: Option<u64>,
-}
-
-fn haystacks(
+/// Asks the haystacks that [`compress`] has filmed into `folder`.
+///
+/// # Errors
+/// When one of them cannot be asked about.
+pub fn in_haystacks(
     model: &Model,
     bench: &CompressBench,
-    options: &[Options],
+    (method, keep): (&str, f64),
+    folder: &Path,
     cancel: &Cancel,
-    done: &mut dyn FnMut(&str),
-) -> Result<Vec<Found>, anyhow::Error> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("haystack.mp4");
-    let mut all = vec![Found::default(); options.len()];
-    let lengths = bench.minutes.iter().flat_map(|&minutes| (0..bench.haystacks).map(move |number| (minutes, number)));
-    for (place, (minutes, number)) in lengths.enumerate() {
-        let depth = DEPTHS[number as usize % DEPTHS.len()];
-        let haystack = film(Split::HeldOut, HAYSTACK_SEED + place as u64, (minutes, depth), &path)?;
+) -> Result<InHaystacks, anyhow::Error> {
+    let options = compressed(bench, method, keep);
+    let mut found = InHaystacks::default();
+    for (place, (minutes, depth)) in haystacks(bench).enumerate() {
+        let haystack = Haystack::write(Split::HeldOut, HAYSTACK_SEED + place as u64, minutes * 60.0, depth);
         let asked = needles(&haystack);
         let texts: Vec<Question> = asked.iter().map(|(_, text, _)| text.as_str().into()).collect();
-        for (found, options) in all.iter_mut().zip(options) {
-            forget_peak();
-            let answers = ask_file(model, &path, &texts, options, false, cancel)?;
-            found.peak_bytes = found.peak_bytes.max(super::peak_bytes());
-            if let Some(first) = answers.first() {
-                found.prefill_s += first.timing_s.prefill;
-                found.before += first.coverage.visual_tokens_before;
-                found.after += first.coverage.visual_tokens_after;
-            }
-            for ((kind, _, expected), answer) in asked.iter().zip(answers) {
-                found.hits += usize::from(right(*kind, &answer.answer, expected));
-                found.of += 1;
-            }
+        let answers = ask_file(model, &folder.join(name(place)), &texts, &options, false, cancel)?;
+        if let Some(first) = answers.first() {
+            found.prefill_s += first.timing_s.prefill;
+            found.before += first.coverage.visual_tokens_before;
+            found.after += first.coverage.visual_tokens_after;
         }
-        done(&format!("haystack of {minutes} min, depth {depth}"));
+        for ((kind, _, expected), answer) in asked.iter().zip(answers) {
+            found.hits += usize::from(right(*kind, &answer.answer, expected));
+            found.of += 1;
+        }
     }
-    Ok(all)
-}
-
-/// Starts the high-water mark of resident memory anew, where the system can (Linux, `clear_refs`).
-fn forget_peak() {
-    // Without it the mark is that of all settings so far, which the first, dense one has the largest of.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    found.peak_bytes = super::peak_bytes();
+    Ok(found)
 }

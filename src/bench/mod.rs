@@ -24,7 +24,7 @@ pub mod scenes;
 mod scores;
 mod world;
 
-pub use compress::{CompressBench, CompressRow, compress};
+pub use compress::{CompressBench, CompressRow, Elsewhere, InHaystacks, compress, in_haystacks};
 pub use constraints::{Condition, Conditioned, constraints};
 pub use describe::{DescribeBench, DescribeReport, Misdescribed, describe};
 pub use evidence::{Asked, Bar, EvidenceBench, EvidenceReport, Risk, Shown, Sort, evidence};

@@ -3,6 +3,7 @@
 
 use super::questions::ask_file;
 use super::{Share, right};
+use crate::evidence::Status;
 use crate::recipe::Options;
 use crate::run::{Cancel, Model, Question};
 use longsight_world::clip::encode;
@@ -31,6 +32,8 @@ pub struct NiahBench {
     pub depths: Vec<f64>,
     /// Haystacks of each length and depth, with three needles each
     pub haystacks: u64,
+    /// Seconds that a needle is seen
+    pub needle_s: f64,
     /// The pipeline's settings
     pub options: Options,
 }
@@ -44,6 +47,10 @@ pub struct NiahCell {
     pub depth: f64,
     /// Needles found
     pub found: Share,
+    /// What lasts at least so long was seen in at least one frame, in seconds (`coverage.smallest_event_s`), at worst
+    pub smallest_event_s: f64,
+    /// Of the needles not found, those whose answer claims no support: it is `partly` or `unsupported`
+    pub doubted: Share,
     /// Tokens of the longest prompt
     pub prompt_tokens: usize,
     /// Seconds of the first question's prefill, mean of the haystacks
@@ -96,9 +103,11 @@ pub fn niah(
     for &minutes in &bench.minutes {
         for &depth in &bench.depths {
             let (mut hits, mut of, mut prompt_tokens) = (0, 0, 0);
+            let (mut smallest_event_s, mut doubted) = (0.0_f64, 0);
             let (mut prefill, mut density, mut seconds) = (0.0, None::<f64>, 0.0);
             for _ in 0..bench.haystacks {
-                let haystack = film(bench.split, seed, (minutes, depth), &path)?;
+                let haystack = Haystack::with_needles(bench.split, seed, minutes * 60.0, (depth, bench.needle_s));
+                shoot(&haystack, &path)?;
                 let asked = needles(&haystack);
                 let texts: Vec<Question> = asked.iter().map(|(_, text, _)| text.as_str().into()).collect();
                 let answers = ask_file(model, &path, &texts, &bench.options, false, cancel)?;
@@ -111,7 +120,9 @@ pub fn niah(
                     let found = right(kind, &answer.answer, &expected);
                     (hits, of) = (hits + usize::from(found), of + 1);
                     prompt_tokens = prompt_tokens.max(answer.usage.prompt_tokens);
+                    smallest_event_s = smallest_event_s.max(answer.coverage.smallest_event_s);
                     if !found {
+                        doubted += usize::from(matches!(answer.status, Status::Partly | Status::Unsupported));
                         missed.push(Missed { seed, question, answer: answer.answer, expected });
                     }
                 }
@@ -119,8 +130,9 @@ pub fn niah(
             }
             let mean = |seconds: f64| seconds / bench.haystacks.max(1) as f64;
             let (prefill, seconds) = (mean(prefill), mean(seconds));
+            let (found, doubted) = (Share::new(hits, of), Share::new(doubted, of - hits));
             let cell =
-                NiahCell { minutes, depth, found: Share::new(hits, of), prompt_tokens, prefill, density, seconds };
+                NiahCell { minutes, depth, found, smallest_event_s, doubted, prompt_tokens, prefill, density, seconds };
             done(&cell);
             cells.push(cell);
         }
@@ -135,6 +147,12 @@ pub fn niah(
 /// # Errors
 /// When it cannot be encoded or written.
 pub fn film(split: Split, seed: u64, (minutes, depth): (f64, f64), path: &Path) -> Result<Haystack, MediaError> {
+    let haystack = Haystack::write(split, seed, minutes * 60.0, depth);
+    shoot(&haystack, path)?;
+    Ok(haystack)
+}
+
+fn shoot(haystack: &Haystack, path: &Path) -> Result<(), MediaError> {
     let film = EncodeOptions {
         width: SIDE,
         height: SIDE,
@@ -142,9 +160,7 @@ pub fn film(split: Split, seed: u64, (minutes, depth): (f64, f64), path: &Path) 
         preset: "ultrafast".to_owned(),
         ..EncodeOptions::default()
     };
-    let haystack = Haystack::write(split, seed, minutes * 60.0, depth);
-    encode(&haystack.script, path, &film)?;
-    Ok(haystack)
+    encode(&haystack.script, path, &film)
 }
 
 /// What is asked for each needle, and its right answer.

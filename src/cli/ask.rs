@@ -195,6 +195,10 @@ pub(super) struct ReadingArgs {
     /// The share of visual tokens that is kept
     #[arg(long, value_name = "SHARE", env = "LONGSIGHT_KEEP")]
     keep: Option<f64>,
+    /// Positions that a video spanned in the model's training at most (say 32000): of one that spans more, rotary frequencies are changed to fit
+    /// (visual context window extension); off unless said
+    #[arg(long, value_name = "POSITIONS", env = "LONGSIGHT_VISUAL_WINDOW")]
+    visual_window: Option<u32>,
     /// Which attention runs the prompt
     #[arg(long, value_enum, env = "LONGSIGHT_PREFILL")]
     prefill: Option<PrefillMode>,
@@ -255,6 +259,7 @@ impl ReadingArgs {
         flags.sample.keep = self.sample_keep;
         flags.compress.method.clone_from(&self.compress);
         flags.compress.keep = self.keep;
+        flags.prompt.visual_window = self.visual_window;
         flags.prefill.mode = self.prefill;
         flags.prefill.kv = self.kv;
         flags.evidence.check = self.no_check.then_some(false);
@@ -262,7 +267,7 @@ impl ReadingArgs {
     }
 
     /// The flags as they would be written.
-    fn flags(&self) -> Vec<String> {
+    pub(super) fn flags(&self) -> Vec<String> {
         let prefill = self.prefill.and_then(|mode| mode.to_possible_value());
         let flags = [
             flag("pipeline", Some(&self.pipeline)),
@@ -275,6 +280,7 @@ impl ReadingArgs {
             flag("sample-keep", self.sample_keep),
             flag("compress", self.compress.as_ref()),
             flag("keep", self.keep),
+            flag("visual-window", self.visual_window),
             flag("kv", self.kv.map(KvFormat::name)),
             self.no_check.then(|| "--no-check".to_owned()),
             flag("prefill", prefill.as_ref().map(clap::builder::PossibleValue::get_name)),
@@ -398,6 +404,10 @@ fn remark(answer: &Answer, format: Format, context: &Context) {
                 answer.timing_s.total
             ),
         );
+        if let (Some((least, most)), true) = (seen.rates(), seen.scenes.len() > 1) {
+            let scenes = seen.scenes.len();
+            output::note(context, &format!("{scenes} scenes, seen at {least:.2} to {most:.2} frames a second"));
+        }
     }
     for warning in &answer.warnings {
         output::note(context, &format!("warning: {warning}"));

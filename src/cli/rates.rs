@@ -56,12 +56,11 @@ pub(super) fn of_video(rates: &Rates, input: &Input, options: &crate::recipe::Op
         start: options.decode.from.unwrap_or(f64::NEG_INFINITY),
         end: options.decode.to.unwrap_or(f64::INFINITY),
     });
-    let decode_s = if span.end.is_finite() && span.start < span.end {
-        run::decoding_rate(&input.video, span, options.decode.fps.unwrap_or(fps))?
-    } else {
-        0.0
-    };
-    Ok(Rates { decode_s, ..rates.clone() })
+    if !(span.end.is_finite() && span.start < span.end) {
+        return Ok(Rates { start_s: 0.0, decode_s: 0.0, ..rates.clone() });
+    }
+    let decoding = run::decoding_rate(&input.video, span, options.decode.fps.unwrap_or(fps))?;
+    Ok(Rates { start_s: decoding.start_s, decode_s: decoding.per_s, ..rates.clone() })
 }
 
 /// One file for each model, number format, number of cores and version of the program, below the user's cache.

@@ -37,6 +37,12 @@ pub trait Compressor: std::fmt::Debug + Send + Sync {
     /// When the window's numbers cannot be read.
     fn select(&self, window: &Window) -> Result<Selection, ModelError>;
 
+    /// For a method that pools in the vision tower, before its mergers: by how many tokens a side each of a window's temporal patches is
+    /// pooled, `None` where nothing of it goes on. What leaves the tower is then all that is kept, and `select` is not asked.
+    fn strides(&self, _grid: (usize, usize)) -> Option<Vec<Option<usize>>> {
+        None
+    }
+
     /// Whether it draws, so that the seed makes a difference.
     fn draws(&self) -> bool {
         false
@@ -69,6 +75,7 @@ const METHODS: &[(&str, Build)] = &[
     ("evs", |settings| Box::new(evs::Evs(settings))),
     ("context", |settings| Box::new(context::Context(settings))),
     ("pooling", |settings| Box::new(pooling::Pooling::progressive(settings))),
+    ("early-pooling", |settings| Box::new(pooling::Early(pooling::Pooling::progressive(settings)))),
     ("slow-fast", |settings| Box::new(pooling::Pooling::slow_fast(settings))),
     ("average", |settings| Box::new(pooling::Pooling::average(settings))),
     ("uniform", |settings| Box::new(uniform::Uniform(settings))),
@@ -84,6 +91,15 @@ pub fn methods() -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn method(name: &str, settings: Settings) -> Option<Box<dyn Compressor>> {
     METHODS.iter().find(|(known, _)| *known == name).map(|(_, build)| build(settings))
+}
+
+/// What the vision tower is told of a method that pools in it ([`Compressor::strides`]), over and over: a patch of which nothing goes on
+/// is pooled to one token. Empty for every other method.
+#[must_use]
+pub fn strides(compressor: &dyn Compressor, grid: (usize, usize)) -> Vec<usize> {
+    let most = grid.0.max(grid.1).max(1);
+    let strides = compressor.strides(grid).unwrap_or_default();
+    strides.into_iter().map(|stride| stride.unwrap_or(most)).collect()
 }
 
 /// Tokens that are left of a whole video, window by window.

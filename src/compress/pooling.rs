@@ -111,8 +111,28 @@ impl Compressor for Pooling {
     }
 }
 
+/// The same in the vision tower, before its mergers, as published. (After them is where a method can stand that asks nothing of the
+/// family; which of the two loses less is measured by `longsight bench compress`.)
+#[derive(Debug)]
+pub(super) struct Early(pub(super) Pooling);
+
+impl Compressor for Early {
+    fn kept(&self, patches: usize, grid: (usize, usize)) -> usize {
+        self.0.kept(patches, grid)
+    }
+
+    fn select(&self, window: &Window) -> Result<Selection, ModelError> {
+        self.0.select(window)
+    }
+
+    fn strides(&self, grid: (usize, usize)) -> Option<Vec<Option<usize>>> {
+        let plan = self.0.plan(grid);
+        Some((0..WINDOW).map(|patch| plan.stride(patch)).collect())
+    }
+}
+
 /// The means of a patch's blocks of `stride` by `stride` tokens; the ones at the far borders are smaller.
-fn pool(first: usize, (rows, columns): (usize, usize), stride: usize, groups: &mut Vec<Group>) {
+pub(super) fn pool(first: usize, (rows, columns): (usize, usize), stride: usize, groups: &mut Vec<Group>) {
     for top in (0..rows).step_by(stride) {
         for left in (0..columns).step_by(stride) {
             let (bottom, right) = ((top + stride).min(rows), (left + stride).min(columns));

@@ -1,7 +1,7 @@
 //! Chunks of any length in, windows through a compressor, one table out.
 
 use super::{Compressor, WINDOW, Window};
-use longsight_models::{ModelError, VisualTokens};
+use longsight_models::{ModelError, Selection, VisualTokens};
 
 /// Collects a video's tokens as they come, compressed where there is a compressor: then it holds one window and what is left of those
 /// before.
@@ -22,13 +22,20 @@ impl Stream {
         Self { compressor, waiting: None, before: None, first: 0, done: Vec::new() }
     }
 
-    /// Adds full patches.
+    /// Adds full patches, or such as the tower has pooled for a method with [`Compressor::strides`].
     ///
     /// # Errors
     /// When their grid is another than that of those before.
     pub fn push(&mut self, chunk: VisualTokens) -> Result<(), ModelError> {
-        if self.compressor.is_none() {
+        let Some(compressor) = &self.compressor else {
             self.done.push(chunk);
+            return Ok(());
+        };
+        if let Some(strides) = compressor.strides(chunk.grid()) {
+            let goes_on = |t: u32| strides[(self.first + t as usize) % strides.len()].is_some();
+            let rows = chunk.coordinates().iter().enumerate().filter(|(_, at)| goes_on(at.t)).map(|(row, _)| row);
+            self.done.push(chunk.select(&Selection::keep(rows)?)?);
+            self.first += chunk.times().len();
             return Ok(());
         }
         let mut waiting = match self.waiting.take() {

@@ -22,8 +22,23 @@ fn tokens(patches: usize, (rows, columns): (usize, usize), numbers: &[f32]) -> V
     VisualTokens::new(table, vec![deep], (rows, columns), times, Medium::Video).unwrap()
 }
 
+/// What a tower that pools before it merges would give, were its mergers to change nothing.
+fn pooled(tokens: &VisualTokens, strides: &[usize]) -> VisualTokens {
+    if strides.is_empty() {
+        return tokens.clone();
+    }
+    let mut groups = Vec::new();
+    for patch in 0..tokens.times().len() {
+        let (rows, columns) = tokens.grid();
+        pooling::pool(patch * rows * columns, (rows, columns), strides[patch % strides.len()], &mut groups);
+    }
+    tokens.select(&Selection::new(groups).unwrap()).unwrap()
+}
+
 fn compressed(name: &str, keep: f64, tokens: &VisualTokens, chunk: usize) -> VisualTokens {
-    let mut stream = Stream::new(method(name, Settings { keep, seed: 7 }));
+    let compressor = method(name, Settings { keep, seed: 7 }).unwrap();
+    let tokens = pooled(tokens, &strides(&*compressor, tokens.grid()));
+    let mut stream = Stream::new(Some(compressor));
     let patches = tokens.times().len();
     for start in (0..patches).step_by(chunk) {
         stream.push(tokens.patches(start..patches.min(start + chunk)).unwrap()).unwrap();

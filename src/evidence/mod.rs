@@ -5,7 +5,7 @@ mod coverage;
 mod judge;
 mod spans;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, SceneCoverage};
 pub use judge::{Check, Clues, iou, judge, status};
 pub use spans::{in_words, spans_in};
 

@@ -175,12 +175,17 @@ impl<'m> Packed<'m> {
     fn forward(&mut self, pieces: &[(usize, Range<usize>)], want: Want) -> Result<Logits, ModelError> {
         let (mut ids, mut positions, mut visual) = (Vec::new(), [const { Vec::new() }; 3], Vec::new());
         let mut rows = Vec::with_capacity(pieces.len());
+        let mut extensions = Vec::new();
         for (prompt, range) in pieces {
             let (held, at) = (&self.held[*prompt], ids.len());
             rows.push((*prompt, at..at + range.len()));
             ids.extend_from_slice(&held.ids()[range.clone()]);
             for (axis, all) in positions.iter_mut().zip(held.positions()) {
                 axis.extend_from_slice(&all[range.clone()]);
+            }
+            for (run, extension) in held.extensions(range.clone()) {
+                let tokens = at + run.start - range.start..at + run.end - range.start;
+                extensions.extend(extension.map(|extension| (tokens, extension)));
             }
             for run in held.visual() {
                 let (start, end) = (run.tokens.start.max(range.start), run.tokens.end.min(range.end));
@@ -191,7 +196,7 @@ impl<'m> Packed<'m> {
                 }
             }
         }
-        let sequence = Sequence::new(ids, positions, visual);
+        let sequence = Sequence::new(ids, positions, visual).with_extensions(extensions);
         self.caches.lock().rows = rows;
         let (mut attention, mut kv, all) = (self.caches.clone(), self.caches.clone(), 0..sequence.len());
         self.model.forward(&sequence, all, &self.media, &mut attention, &mut kv, want)

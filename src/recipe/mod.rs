@@ -36,6 +36,8 @@ pub struct Options {
     pub sample: Sample,
     /// How visual tokens become fewer
     pub compress: Compress,
+    /// How what is left is put to the model
+    pub prompt: Prompt,
     /// How the prompt is run
     pub prefill: Prefill,
     /// How the answer is sampled
@@ -97,6 +99,14 @@ pub struct Budget {
     pub memory: Option<u64>,
     /// Seconds from the start to the answer
     pub seconds: Option<f64>,
+}
+
+/// `[prompt]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompt {
+    /// Positions that visual parts spanned in training, if longer ones are to be fitted into them
+    pub visual_window: Option<u32>,
 }
 
 /// `[prefill]`
@@ -255,6 +265,7 @@ impl Options {
                 method: over.compress.method.clone().or(self.compress.method.clone()),
                 keep: over.compress.keep.or(self.compress.keep),
             },
+            prompt: Prompt { visual_window: over.prompt.visual_window.or(self.prompt.visual_window) },
             prefill: Prefill {
                 mode: over.prefill.mode.or(self.prefill.mode),
                 pattern: over.prefill.pattern.or(self.prefill.pattern),

@@ -160,7 +160,7 @@ impl<'a> Reel<'a> {
             Group {
                 marks: marks.collect(),
                 status: Some(answer.status),
-                coverage: Some(answer.coverage),
+                coverage: Some(answer.coverage.clone()),
                 warnings: answer.warnings.clone(),
                 heading: heading.clone(),
                 text: text.clone(),
@@ -182,7 +182,7 @@ impl<'a> Reel<'a> {
         });
         let marks: Vec<Mark> = marks.collect();
         let text = format!("{} {}", marks.len(), if marks.len() == 1 { "moment" } else { "moments" });
-        let (coverage, warnings) = (Some(found.coverage), found.warnings.clone());
+        let (coverage, warnings) = (Some(found.coverage.clone()), found.warnings.clone());
         let group = Group { text, status: None, coverage, warnings, marks, heading };
         Self { kind: Kind::Moments, media, groups: vec![group] }
     }
@@ -206,7 +206,7 @@ impl<'a> Reel<'a> {
 
     fn of_told(told: &Captions, media: &'a Media, marks: Vec<Mark>, what: &str) -> Self {
         let text = format!("{} {what}{}", marks.len(), if marks.len() == 1 { "" } else { "s" });
-        let (coverage, warnings) = (Some(told.coverage), told.warnings.clone());
+        let (coverage, warnings) = (Some(told.coverage.clone()), told.warnings.clone());
         let group = Group { heading: one_line(&told.prompt), text, status: None, coverage, warnings, marks };
         Self { kind: Kind::Captions, media, groups: vec![group] }
     }

@@ -13,6 +13,7 @@ use crate::prefill::{Ledger, Sparse, Spent};
 use crate::prompt::{Message, PromptError};
 use crate::recipe::{Options, PrefillMode};
 use crate::sample;
+use crate::scenes::Rough;
 use crate::vision::Encoder;
 use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
 use std::cell::OnceCell;
@@ -171,12 +172,13 @@ impl Look {
     /// Something that was seen at another time, under `entry`.
     pub(super) fn recalled(plan: Plan, entry: String, mut kept: Kept, seconds: f64) -> Self {
         let reading = &kept.reading;
-        let known = || Sequence::new(reading.prefix.clone(), reading.positions.clone(), Vec::new());
+        let window = plan.prompt.visual_window;
+        let known = || Sequence::new(reading.prefix.clone(), reading.positions.clone(), Vec::new()).extended(window);
         let prompt = reading.kv.map(|_| Prompt { known: known(), kv: std::mem::take(&mut kept.kv) });
         let seen = Seen {
             tokens: [kept.tokens.clone()],
             frames: reading.frames.iter().map(|&frame| frame.into()).collect(),
-            coverage: reading.coverage,
+            coverage: reading.coverage.clone(),
             warnings: reading.warnings.clone(),
             timing: Timing { total: seconds, ..Timing::default() },
             index: Some(entry),
@@ -187,10 +189,14 @@ impl Look {
     /// The prompts about its pieces, which begin where `ranges` do, as far as the index has them. What cannot be used is not there.
     pub(super) fn prompts(&self, cut: Cut, ranges: &[Range<usize>]) -> &[Prompt] {
         let read = || {
-            self.kept.as_ref()?.pieces(cut).unwrap_or_else(|error| {
+            let mut pieces = self.kept.as_ref()?.pieces(cut).unwrap_or_else(|error| {
                 tracing::warn!("the index is not used: {error}");
                 None
-            })
+            })?;
+            for prompt in &mut pieces.prompts {
+                prompt.known = std::mem::take(&mut prompt.known).extended(self.plan.prompt.visual_window);
+            }
+            Some(pieces)
         };
         let pieces = self.pieces[cut as usize].get_or_init(read).as_ref();
         let same = |pieces: &&Pieces| pieces.starts.iter().eq(ranges.iter().map(|range| &range.start));
@@ -227,7 +233,7 @@ pub(super) fn pass(
     let mut answers = Vec::with_capacity(job.questions.len());
     for (number, question) in job.questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: job.questions.len() });
-        let sequence = sequence(model, question, seen)?;
+        let sequence = sequence(model, question, &plan, seen)?;
         let prefilling = Instant::now();
         session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;
         let prefill = prefilling.elapsed().as_secs_f64();
@@ -294,12 +300,14 @@ pub(super) fn look(
         ..Request::new(plan.sampling())
     };
     let mut stream = video.stream(&request)?;
-    let mut encoder = Encoder::new(model.vlm(), plan.size());
+    let pooling = plan.compressor().map(|compressor| compress::strides(&*compressor, plan.grid(model.vlm().card())));
+    let mut encoder = Encoder::new(model.vlm(), plan.size()).pooled(pooling.unwrap_or_default());
     let sampler = sample::sampler(&plan.sample.method);
     // Moments are chosen from all of them, so compression has to wait for the choice.
     let mut tokens = compress::Stream::new(if sampler.is_none() { plan.compressor() } else { None });
     let mut before = 0;
     let mut frames: Vec<FrameRef> = Vec::new();
+    let mut scenes = Rough::default();
     let mut timing = Timing::default();
     loop {
         let waiting = Instant::now();
@@ -310,6 +318,9 @@ pub(super) fn look(
             return Err(RunError::Cancelled);
         }
         frames.push(FrameRef::from(&frame));
+        let glancing = Instant::now();
+        scenes.push(&frame);
+        timing.scenes += glancing.elapsed().as_secs_f64();
         if job.blind {
             frame.image.fill(127);
         }
@@ -317,7 +328,7 @@ pub(super) fn look(
         let chunk = encoder.push(frame)?;
         timing.vision += encoding.elapsed().as_secs_f64();
         if let Some(chunk) = chunk {
-            before += chunk.len();
+            before += full(&chunk);
             let compressing = Instant::now();
             tokens.push(chunk)?;
             timing.compress += compressing.elapsed().as_secs_f64();
@@ -337,7 +348,7 @@ pub(super) fn look(
     timing.vision += encoding.elapsed().as_secs_f64();
     let compressing = Instant::now();
     if let Some(chunk) = chunk {
-        before += chunk.len();
+        before += full(&chunk);
         tokens.push(chunk)?;
     }
     let mut tokens = tokens.finish()?;
@@ -357,8 +368,13 @@ pub(super) fn look(
     });
     timing.total = start.elapsed().as_secs_f64();
     let warnings = report.warnings.iter().map(ToString::to_string).collect();
-    let coverage = cover(&report, &frames, before, tokens.len());
+    let coverage = cover(&report, &frames, before, tokens.len()).with_scenes(&scenes.cuts(), &frames);
     Ok(Seen { tokens: [tokens], frames, coverage, warnings, timing, index: None })
+}
+
+/// Tokens of some temporal patches before anything is left out, be it in the tower.
+fn full(chunk: &VisualTokens) -> usize {
+    chunk.times().len() * chunk.grid().0 * chunk.grid().1
 }
 
 fn cover(report: &DecodeReport, frames: &[FrameRef], before: usize, after: usize) -> Coverage {
@@ -394,7 +410,7 @@ pub(super) fn said(
         answer: text,
         status: finding.status,
         evidence: finding.evidence,
-        coverage: seen.coverage,
+        coverage: seen.coverage.clone(),
         plan: plan.clone(),
         model: model.facts.clone(),
         usage: Usage { prompt_tokens, generated_tokens: told.ids.len(), check_tokens: 0 },
@@ -407,9 +423,15 @@ pub(super) fn said(
 }
 
 /// The prompt of a question about what was seen.
-pub(super) fn sequence(model: &Model, question: &Question, seen: &Seen) -> Result<Sequence, RunError> {
-    let messages = [Message::about_video(wording(question))];
-    Ok(model.prompter.build(model.vlm().processor(), &messages, &seen.tokens)?)
+pub(super) fn sequence(model: &Model, question: &Question, plan: &Plan, seen: &Seen) -> Result<Sequence, RunError> {
+    Ok(prompt(model, &wording(question), plan, &seen.tokens[0])?)
+}
+
+/// The prompt of some words about visual tokens.
+pub(super) fn prompt(model: &Model, text: &str, plan: &Plan, tokens: &VisualTokens) -> Result<Sequence, PromptError> {
+    let messages = [Message::about_video(text.to_owned())];
+    let sequence = model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(tokens))?;
+    Ok(sequence.extended(plan.prompt.visual_window))
 }
 
 /// The question as the model reads it; choices stand on lines of their own.

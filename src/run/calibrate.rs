@@ -65,7 +65,18 @@ pub fn calibrate(model: &Model, decoder: &Program) -> Result<Rates, ModelError> 
     let token_s = (long.prompt_s / b - score_s * b / 2.0).max(0.0);
     let step_key_s = ((long.step_s - short.step_s) / (b - a)).max(0.0);
     let step_s = (long.step_s - step_key_s * b).max(0.0);
-    Ok(Rates { pixel_s, patch_s, token_s, score_s, step_s, step_key_s, loaded_bytes, decoder_bytes, decode_s: 0.0 })
+    Ok(Rates {
+        pixel_s,
+        patch_s,
+        token_s,
+        score_s,
+        step_s,
+        step_key_s,
+        loaded_bytes,
+        decoder_bytes,
+        start_s: 0.0,
+        decode_s: 0.0,
+    })
 }
 
 /// Seconds per source pixel and per patch.
@@ -126,58 +137,98 @@ fn run(vlm: &dyn Vlm, tokens: usize) -> Result<Ran, ModelError> {
     Ok(Ran { tokens, prompt_s, step_s: stepping.alone() / STEPS as f64 })
 }
 
-/// Places of a video at which its decoding is measured, as shares of its length.
+/// Places of a long video at which its decoding is measured, as shares of its length.
 const PLACES: [f64; 3] = [0.1, 0.45, 0.8];
-/// Fewer frames than these are not worth a difference.
-const FEW_FRAMES: u64 = 24;
-/// Frames per second of a video that does not say.
-const USUAL_RATE: f64 = 30.0;
-/// The stretch that is decoded first at each place; it doubles until all of them take [`LONG_ENOUGH_S`].
+/// The stretch that is decoded first at each place, or what holds [`FRAMES_APART`] wanted frames; it doubles until all of them take
+/// [`LONG_ENOUGH_S`] longer than what lies before them.
 const STRETCH_S: f64 = 2.0;
+/// Fewer wanted frames say nothing of the time between two.
+const FRAMES_APART: f64 = 3.0;
+/// The least that is decoded of a video too short for [`PLACES`], from its beginning on.
+const SHORT_S: f64 = 4.0;
+/// What is decoded of a video, unless that is less than [`SHORT_S`].
+const MOST: f64 = 0.25;
 
-/// Seconds that decoding takes per second of a stretch of the video, measured on parts of it: never more than a quarter.
+/// What decoding a stretch of a video takes, measured on parts of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecodingRate {
+    /// Seconds until the first picture: opening the file, starting decoders
+    pub start_s: f64,
+    /// Seconds for each second of the stretch
+    pub per_s: f64,
+}
+
+/// Measures decoding on parts of a stretch: never more than a quarter of it, or the first seconds.
 ///
 /// # Errors
 /// When the file cannot be opened, or a part of it not be read.
-pub fn decoding_rate(video: &Feed, span: Span, fps: f64) -> Result<f64, RunError> {
-    // What a part takes that is hardly longer than a frame: opening the file, starting decoders, the first picture.
-    let middle = span.start + span.duration() / 2.0;
-    let start = decoding(video, Span { start: middle, end: middle + 1e-3 }, fps)?;
-    let mut stretch = STRETCH_S;
+pub fn decoding_rate(video: &Feed, span: Span, fps: f64) -> Result<DecodingRate, RunError> {
+    let most = span.duration() * MOST;
+    let least = STRETCH_S.max(FRAMES_APART / fps);
+    let long = most >= least * PLACES.len() as f64;
+    let places: &[f64] = if long { &PLACES } else { &[0.0] };
+    let from = |place: f64| span.start + place * span.duration();
+    let part = |place: f64, seconds: f64| {
+        decoding(video, Span { start: from(place), end: (from(place) + seconds).min(span.end) }, fps)
+    };
+    // What lies before a part is decoded with it, from a key frame on, and is the same for one that is hardly longer than a frame.
+    let before = places.iter().map(|&place| part(place, 1e-3)).collect::<Result<Vec<_>, _>>()?;
+    let mut stretch = if long { least } else { most.max(SHORT_S).max(least) };
     loop {
-        let all = stretch * PLACES.len() as f64 >= span.duration() / 4.0;
-        let stretch_s = if all { span.duration() / 4.0 / PLACES.len() as f64 } else { stretch };
-        let (mut spent, mut frames, mut rate) = (0.0, 0, 0.0);
-        for place in PLACES {
-            let from = span.start + place * span.duration();
-            let part = decoding(video, Span { start: from, end: from + stretch_s }, fps)?;
-            (spent, frames, rate) = (spent + part.0, frames + part.1, part.2);
-        }
-        if spent >= LONG_ENOUGH_S || all {
-            // A part is decoded from the key frame before it on, so frames are counted rather than seconds.
-            let parts = PLACES.len() as u64;
-            let more = frames.saturating_sub(parts * start.1);
-            let per_frame = match more {
-                0..FEW_FRAMES => spent / frames.max(1) as f64,
-                _ => (spent - parts as f64 * start.0).max(0.0) / more as f64,
-            };
-            return Ok(per_frame * rate);
+        let last = !long || stretch * places.len() as f64 >= most;
+        let stretch_s = if last && long { most / places.len() as f64 } else { stretch.min(span.duration()) };
+        let parts = places.iter().map(|&place| part(place, stretch_s)).collect::<Result<Vec<_>, _>>()?;
+        if last || more(&before, &parts, |part| part.seconds) >= LONG_ENOUGH_S {
+            return Ok(rate(&before, &parts));
         }
         stretch *= 2.0;
     }
 }
 
-/// Seconds spent, frames decoded for it, and the video's frames per second.
-fn decoding(video: &Feed, span: Span, fps: f64) -> Result<(f64, u64, f64), DecodeError> {
-    let rate = video.info().frame_rate.unwrap_or(USUAL_RATE);
+/// A part of a video that was decoded.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    seconds: f64,
+    /// Frames decoded for it. Where few are wanted, those that no other needs are not
+    frames: f64,
+    /// Seconds from the first frame given to the last
+    reach: f64,
+}
+
+/// How much more of something parts have than what lies before them.
+fn more(before: &[Part], parts: &[Part], of: fn(&Part) -> f64) -> f64 {
+    parts.iter().map(of).sum::<f64>() - before.iter().map(of).sum::<f64>()
+}
+
+/// From parts, and for each what lay before it.
+fn rate(before: &[Part], parts: &[Part]) -> DecodingRate {
+    // A part begins with its first frame and ends with its last: nothing is decoded behind it.
+    let reach = more(before, parts, |part| part.reach);
+    let spent = match more(before, parts, |part| part.seconds) {
+        spent if spent > 0.0 => spent,
+        // Noise hides the difference of times, but not that of frames.
+        _ => {
+            more(&[], parts, |part| part.seconds) / more(&[], parts, |part| part.frames).max(1.0)
+                * more(before, parts, |part| part.frames).max(0.0)
+        }
+    };
+    let start_s = before.iter().map(|part| part.seconds).fold(f64::INFINITY, f64::min);
+    DecodingRate {
+        start_s: if start_s.is_finite() { start_s } else { 0.0 },
+        per_s: if reach > 0.0 { spent / reach } else { 0.0 },
+    }
+}
+
+fn decoding(video: &Feed, span: Span, fps: f64) -> Result<Part, DecodeError> {
     let sampling = Sampling::Fps { fps, max_frames: None };
     let request = Request { from: Some(span.start), to: Some(span.end), ..Request::new(sampling) };
-    let (begun, before) = (Meter::start(), video.spent_apart());
+    let (begun, spent) = (Meter::start(), video.spent_apart());
     let mut stream = video.stream(&request)?;
     stream.by_ref().for_each(drop);
     let report = stream.finish()?;
-    let apart = video.spent_apart().saturating_sub(before).as_secs_f64() / Limits::default().cores() as f64;
-    Ok((begun.shared() + apart, report.frames_decoded, rate))
+    let apart = video.spent_apart().saturating_sub(spent).as_secs_f64() / Limits::default().cores() as f64;
+    let reach = report.last_s.zip(report.first_s).map_or(0.0, |(last, first)| last - first);
+    Ok(Part { seconds: begun.shared() + apart, frames: report.frames_decoded as f64, reach })
 }
 
 /// Resident memory of a process, where the system tells it.
@@ -185,4 +236,35 @@ fn resident_bytes(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(seconds: f64, frames: f64, reach: f64) -> Part {
+        Part { seconds, frames, reach }
+    }
+
+    fn close(found: DecodingRate, start_s: f64, per_s: f64) {
+        let near = |found: f64, expected: f64| (found - expected).abs() < 1e-9;
+        assert!(near(found.start_s, start_s) && near(found.per_s, per_s), "{found:?}");
+    }
+
+    #[test]
+    fn what_lies_before_a_part_is_not_its_own() {
+        let before = [part(0.14, 20.0, 0.0), part(0.2, 50.0, 0.0)];
+        let after = [part(0.2, 38.0, 1.5), part(0.26, 68.0, 1.5)];
+        close(rate(&before, &after), 0.14, 0.04);
+        close(rate(&before[..1], &after[..1]), 0.14, 0.04);
+    }
+
+    #[test]
+    fn noise_gives_no_negative_times() {
+        let (before, after) = (part(0.4, 2.0, 0.0), part(0.26, 26.0, 2.0));
+        close(rate(&[before], &[after]), 0.4, 0.12);
+        let still = part(0.1, 1.0, 0.0);
+        close(rate(&[still], &[still]), 0.1, 0.0);
+        close(rate(&[], &[]), 0.0, 0.0);
+    }
 }

@@ -39,6 +39,9 @@ pub struct Rates {
     pub loaded_bytes: u64,
     /// Bytes of a decoder's process that has not read its file yet; 0 where decoding has none of its own
     pub decoder_bytes: u64,
+    /// Before the first picture of a video is there: the file's, as the next
+    #[serde(skip)]
+    pub start_s: f64,
     /// Per second of video, for decoding: the file's, not the machine's alone, and so measured on the file
     #[serde(skip)]
     pub decode_s: f64,
@@ -125,7 +128,7 @@ fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
     let patches = frames / card.temporal_patch as f64 * f64::from(size.width) * f64::from(size.height)
         / (card.patch * card.patch) as f64;
     let length = if span.end.is_finite() { span.duration() } else { 0.0 };
-    let decode = length * rates.decode_s;
+    let decode = rates.start_s + length * rates.decode_s;
     let vision = frames * f64::from(info.width) * f64::from(info.height) * rates.pixel_s + patches * rates.patch_s;
     let share = if prefill.mode == PrefillMode::Sparse {
         prefill.density.unwrap_or(SPARSE_DENSITY) * SPARSE_PRICE

@@ -9,9 +9,9 @@ use super::looker::{Keep, Looker};
 use super::search::{self, parts};
 use super::{Cancel, Event, Job, Model, ModelFacts, Plan, RunError, Sink, Timing, Usage};
 use crate::decode::{Feed, VideoFacts};
-use crate::evidence::Coverage;
+use crate::evidence::{Coverage, SceneCoverage};
 use crate::recipe::Options;
-use crate::scenes::Detector;
+use crate::scenes::{Detector, Scene};
 use longsight_models::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,11 +120,18 @@ pub fn describe(
         let (path, Span { start: from, end: to }) = (job.facts.path.clone(), whole);
         return Err(unseen.into_iter().next().unwrap_or(RunError::NothingSeen { path, from, to }));
     };
+    captions.coverage.scenes = found.scenes.iter().map(|scene| covered(scene, &captions.captions)).collect();
     captions.warnings.extend(unseen.iter().map(|error| format!("not described: {error}")));
     captions.timing_s.scenes += scenes;
     captions.timing_s.total = started.elapsed().as_secs_f64();
     captions.warnings.splice(0..0, found.warnings);
     Ok(captions)
+}
+
+/// A scene as its captions have seen it: here scenes are known frame by frame.
+fn covered(scene: &Scene, captions: &[Caption]) -> SceneCoverage {
+    let seen = captions.iter().filter(|caption| caption.scene == scene.index).map(|caption| caption.frames_seen);
+    SceneCoverage::new(Span { start: scene.start, end: scene.end }, seen.sum())
 }
 
 /// As the plan looks at the whole, but with frames enough where a stretch is short.

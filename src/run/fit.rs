@@ -8,7 +8,7 @@ use crate::decode::VideoInfo;
 use crate::prefill::PatternFile;
 use crate::recipe::Options;
 use crate::sample;
-use longsight_models::{PixelBudget, Processor, Size, Span};
+use longsight_models::{Card, PixelBudget, Processor, Size, Span};
 
 /// Prompt tokens per temporal patch besides its visual ones: its time in words and two brackets.
 const STAMP_TOKENS: usize = 12;
@@ -65,6 +65,12 @@ impl Look {
 /// Tokens of a prompt about so many moments and visual tokens, the question's not counted.
 pub(super) fn prompt_tokens(moments: usize, visual: usize) -> usize {
     visual + moments.min(visual) * STAMP_TOKENS
+}
+
+/// Rows and columns of visual tokens of a temporal patch.
+pub(super) fn grid(size: Size, card: &Card) -> (usize, usize) {
+    let side = (card.patch * card.merge) as u32;
+    ((size.height / side) as usize, (size.width / side) as usize)
 }
 
 /// A limit, and what a look takes of it.
@@ -132,14 +138,16 @@ impl Fitting<'_> {
             let loss = HALF_THE_FRAMES * (wished as f64 / frames as f64).log2();
             for (size, scaled) in self.sizes(source, frames.max(card.temporal_patch))? {
                 let tokens = self.processor.visual_tokens(size, frames);
-                let side = (card.patch * card.merge) as u32;
-                let grid = ((size.height / side) as usize, (size.width / side) as usize);
+                let grid = grid(size, card);
                 let patches = frames.div_ceil(card.temporal_patch);
                 let moments = if share < 1.0 { sample::chosen(patches, share) } else { patches };
                 for &(method, keep, thinned) in &methods {
-                    let settings = Settings { keep, seed: 0 };
-                    let kept = compress::method(method, settings)
-                        .map_or(moments * grid.0 * grid.1, |method| compress::kept(&*method, moments, grid));
+                    let compressor = compress::method(method, Settings { keep, seed: 0 });
+                    if share < 1.0 && compressor.as_ref().is_some_and(|method| method.strides(grid).is_some()) {
+                        return Err(PlanError::Apart { compress: method.to_owned(), sample: sampler.to_owned() });
+                    }
+                    let kept =
+                        compressor.map_or(moments * grid.0 * grid.1, |method| compress::kept(&*method, moments, grid));
                     // Without a token for each moment, moments go unseen, and compression is worse than fewer frames.
                     if thinned > 0.0 && kept < moments {
                         continue;

@@ -101,14 +101,14 @@ fn coverage(plan: &Plan, info: &VideoInfo, per_moment: u64) -> Coverage {
         smallest_event_s: max_gap_s,
         visual_tokens_before: plan.vision.tokens as u64,
         visual_tokens_after: plan.compress.tokens as u64,
+        scenes: Vec::new(),
     }
 }
 
 /// Tokens of the prompt, made as for the run but of empty visual tokens.
 fn prompt(outline: &Outline, plan: &Plan, question: &Question) -> Result<usize, RunError> {
     let (processor, card) = (&*outline.processor, outline.processor.card());
-    let side = (card.patch * card.merge) as u32;
-    let grid = ((plan.vision.height / side) as usize, (plan.vision.width / side) as usize);
+    let grid = plan.grid(card);
     let frames = plan.decode.max_frames;
     let base = TimeBase { num: 1, den: 1000 };
     let step = plan.decode.effective_fps.map_or(0.0, |fps| 1.0 / fps);

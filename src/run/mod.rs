@@ -37,7 +37,7 @@ mod tune;
 
 pub use answer::{Answer, ModelFacts, Timing, Usage};
 pub use ask::{Job, Question, RunError};
-pub use calibrate::{calibrate, decoding_rate};
+pub use calibrate::{DecodingRate, calibrate, decoding_rate};
 pub use cancel::Cancel;
 pub use cost::{Cost, Rates};
 pub use describe::{CAPTIONS_SCHEMA, Caption, Captions, Chapter, describe};
@@ -47,7 +47,9 @@ pub use forecast::{Forecast, Prospect, forecast};
 pub use inquire::ask;
 pub use model::{LoadError, Model, Outline};
 pub use moments::{MOMENTS_SCHEMA, Moment, Moments, find};
-pub use plan::{CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, SamplePlan, VisionPlan};
+pub use plan::{
+    CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, PromptPlan, SamplePlan, VisionPlan,
+};
 pub use question::{MAX_QUESTION_CHARS, QuestionFault};
 pub use reading::{Indexed, index};
 pub use scrutiny::{EvidencePlan, QuestionPlan};

@@ -37,6 +37,9 @@ pub struct Plan {
     pub sample: SamplePlan,
     /// How visual tokens become fewer
     pub compress: CompressPlan,
+    /// How it is put to the model
+    #[serde(default)]
+    pub prompt: PromptPlan,
     /// How the prompt is run
     pub prefill: PrefillPlan,
     /// How the answer is made
@@ -95,6 +98,14 @@ pub struct CompressPlan {
     pub keep: f64,
     /// Visual tokens that are left of the whole video
     pub tokens: usize,
+}
+
+/// How what was seen is put to the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptPlan {
+    /// Positions that visual parts spanned in training: of a longer one, rotary frequencies are changed (visual context window extension);
+    /// null leaves them alone
+    pub visual_window: Option<u32>,
 }
 
 /// How the prompt is run.
@@ -164,6 +175,16 @@ pub enum PlanError {
         name: String,
         /// What there is
         known: String,
+    },
+    /// Two settings that do not go together
+    #[error(
+        "--compress {compress} and --sample {sample}: what is pooled in the vision tower is no longer whole when moments are chosen"
+    )]
+    Apart {
+        /// The method
+        compress: String,
+        /// The sampler
+        sample: String,
     },
     /// A setting that makes no sense
     #[error("{name} is {value}, which is not {must}")]
@@ -238,6 +259,7 @@ impl Plan {
                 frames: known.map(|_| look.frames as u64),
             },
             vision: VisionPlan { width: look.size.width, height: look.size.height, tokens: look.tokens },
+            prompt: PromptPlan { visual_window: options.prompt.visual_window },
             prefill: prefill(options, card, patterns, look.prompt()),
             sample: look.sample,
             compress: look.compress,
@@ -312,6 +334,11 @@ impl Plan {
     #[must_use]
     pub fn size(&self) -> Size {
         Size { width: self.vision.width, height: self.vision.height }
+    }
+
+    /// Rows and columns of visual tokens of a temporal patch, before any are left out.
+    pub(super) fn grid(&self, card: &Card) -> (usize, usize) {
+        fit::grid(self.size(), card)
     }
 
     fn warnings(&self, options: &Options, card: &Card, all: usize) -> Vec<String> {
@@ -389,6 +416,7 @@ fn check(options: &Options) -> Result<(), PlanError> {
     };
     positive("fps", options.decode.fps)?;
     positive("max_frames", options.decode.max_frames.map(|frames| frames as f64))?;
+    positive("visual_window", options.prompt.visual_window.map(f64::from))?;
     positive("chunk", options.prefill.chunk.map(|rows| rows as f64))?;
     positive("memory", options.budget.memory.map(|bytes| bytes as f64))?;
     positive("seconds", options.budget.seconds)?;

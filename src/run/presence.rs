@@ -2,13 +2,12 @@
 //! the answer is yes, there it is. The stretches are cut out of the visual tokens that the look has already made, and asked about many at
 //! a time.
 
-use super::ask::{Look, Said};
+use super::ask::{Look, Said, prompt};
 use super::candidate::candidates;
-use super::{Cancel, Model, RunError};
+use super::{Cancel, Model, Plan, RunError};
 use crate::evidence::SeenFrame;
 use crate::generate::{self, PREFILL_ROWS, Packed};
 use crate::index::{Cut, Pieces, Prompt};
-use crate::prompt::Message;
 use crate::question::{says_no, says_yes};
 use longsight_models::{Sequence, VisualTokens};
 use rayon::prelude::*;
@@ -63,6 +62,7 @@ pub(super) fn follow(
 /// A slice of one of some looks, before it is asked about.
 struct Slot<'l> {
     look: usize,
+    plan: &'l Plan,
     tokens: &'l VisualTokens,
     patches: Range<usize>,
     /// What is known of its prompt
@@ -81,8 +81,9 @@ fn curves(
     for (number, look) in looks.iter().enumerate() {
         let ranges = slices(look);
         let mut kept = look.prompts(Cut::Slices, &ranges).iter();
-        let tokens = &look.seen.tokens[0];
-        slots.extend(ranges.into_iter().map(|patches| Slot { look: number, tokens, patches, kept: kept.next() }));
+        let (plan, tokens) = (&look.plan, &look.seen.tokens[0]);
+        let slot = |patches| Slot { look: number, plan, tokens, patches, kept: kept.next() };
+        slots.extend(ranges.into_iter().map(slot));
     }
     let mut curves: Vec<(Option<Vec<Slice>>, usize)> = vec![(Some(Vec::new()), 0); looks.len()];
     let mut waiting = slots.into_iter().peekable();
@@ -137,10 +138,8 @@ fn group<'l>(slots: &mut Peekable<impl Iterator<Item = Slot<'l>>>) -> Vec<Slot<'
 fn sequences(model: &Model, group: &[Slot<'_>], text: &str) -> Result<(Vec<VisualTokens>, Vec<Sequence>), RunError> {
     let media: Vec<VisualTokens> =
         group.iter().map(|slot| slot.tokens.patches(slot.patches.clone())).collect::<Result<_, _>>()?;
-    let messages = [Message::about_video(text.to_owned())];
-    let build =
-        |tokens: &VisualTokens| model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(tokens));
-    let sequences = media.par_iter().map(build).collect::<Result<_, _>>()?;
+    let build = |(slot, tokens): (&Slot<'_>, &VisualTokens)| prompt(model, text, slot.plan, tokens);
+    let sequences = group.par_iter().zip(&media).map(build).collect::<Result<_, _>>()?;
     Ok((media, sequences))
 }
 
@@ -180,7 +179,7 @@ pub(super) fn prompts(
         return Ok(None);
     }
     let starts = ranges.iter().map(|range| range.start).collect();
-    let slot = |patches: Range<usize>| Slot { look: 0, tokens, patches, kept: None };
+    let slot = |patches: Range<usize>| Slot { look: 0, plan: &look.plan, tokens, patches, kept: None };
     let mut waiting = ranges.into_iter().map(slot).peekable();
     let mut prompts = Vec::new();
     while waiting.peek().is_some() {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What makes a difference to what is kept of a video, besides its content; `None` where what is seen depends on the question.
-pub(super) fn parts(model: &Model, plan: &Plan) -> Option<[String; 9]> {
+pub(super) fn parts(model: &Model, plan: &Plan) -> Option<[String; 10]> {
     if sample::sampler(&plan.sample.method).is_some_and(Sampler::reads_questions) {
         return None;
     }
@@ -29,13 +29,14 @@ pub(super) fn parts(model: &Model, plan: &Plan) -> Option<[String; 9]> {
         text(&plan.vision),
         text(&plan.sample),
         text(&plan.compress),
+        text(&plan.prompt),
         if draws { plan.generate.seed.to_string() } else { String::new() },
         // Tensors of a GPU are in other number formats than a CPU's of the same name.
         format!("{} {chunk} {revision} {}{}", text(mode), kv.name(), if model.on_cpu { "" } else { " cuda" }),
     ])
 }
 
-pub(super) fn strs(parts: &[String; 9]) -> [&str; 9] {
+pub(super) fn strs(parts: &[String; 10]) -> [&str; 10] {
     parts.each_ref().map(String::as_str)
 }
 
@@ -122,7 +123,7 @@ pub(super) fn read(
     }
     let look = looker.see(options, &[], Keep::Nothing, sink)?;
     let plan = &look.plan;
-    let prompt = sequence(model, &Question::from(""), &look.seen)?;
+    let prompt = sequence(model, &Question::from(""), plan, &look.seen)?;
     let attention = attention(options, model, plan).0;
     let mut session = Session::with(model.vlm(), &look.seen.tokens, attention, Box::new(GrowingCache::new()));
     session.prefill(&prompt, plan.prefill.chunk, &|| cancel.is_cancelled())?;
@@ -151,7 +152,7 @@ fn keep(model: &Model, job: &Job<'_>, look: &Look, known: &Sequence, kv: Option<
         frames: look.seen.frames.iter().map(Into::into).collect(),
         patches: tokens.times().iter().map(|time| ((&time.first).into(), (&time.last).into())).collect(),
         grid: tokens.grid(),
-        coverage: look.seen.coverage,
+        coverage: look.seen.coverage.clone(),
         // What follows from the plan is said anew.
         warnings: look.seen.warnings[look.planned..].to_vec(),
         prefix: known.ids().to_vec(),

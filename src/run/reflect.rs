@@ -2,7 +2,7 @@
 //! small model hears a few seconds among hours badly; what the parts say is held against the whole look, surest first, and the first
 //! that a closer look confirms is the answer (TimeSearch's reflection; the parts are TDC-Video's).
 
-use super::ask::{Look, Probe, Said, choice, sampling, wording};
+use super::ask::{Look, Probe, Said, choice, prompt, sampling, wording};
 use super::check::check;
 use super::looker::Looker;
 use super::presence::{self, PACKED};
@@ -10,7 +10,6 @@ use super::{Question, RunError, Sink};
 use crate::evidence::{self, Status};
 use crate::generate::{PREFILL_ROWS, Packed};
 use crate::index::{Cut, Prompt};
-use crate::prompt::Message;
 use crate::question::says_no;
 use crate::recipe::SearchMode;
 use longsight_models::{Sequence, Span, VisualTokens};
@@ -71,7 +70,7 @@ fn others(
     answer: &str,
 ) -> Result<(Vec<(String, f64)>, usize), RunError> {
     let (model, plan, tokens) = (looker.model, &look.plan, &look.seen.tokens[0]);
-    let messages = [Message::about_video(wording(question))];
+    let text = wording(question);
     let stop = || looker.cancel.is_cancelled();
     let (mut others, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
     let parts = parts(look);
@@ -80,10 +79,8 @@ fn others(
         let kept: Vec<&Prompt> = kept.by_ref().take(group.len()).collect();
         let media: Vec<VisualTokens> =
             group.into_iter().map(|patches| tokens.patches(patches)).collect::<Result<_, _>>()?;
-        let build = |media: &VisualTokens| {
-            model.prompter.build(model.vlm().processor(), &messages, std::slice::from_ref(media))
-        };
-        let sequences: Vec<Sequence> = media.iter().map(build).collect::<Result<_, _>>()?;
+        let sequences: Vec<Sequence> =
+            media.iter().map(|tokens| prompt(model, &text, plan, tokens)).collect::<Result<_, _>>()?;
         cost += sequences.iter().map(Sequence::len).sum::<usize>();
         let mut packed = Packed::new(model.vlm(), media);
         for (number, kept) in kept.into_iter().enumerate().filter(|(number, kept)| kept.begins(&sequences[*number])) {

@@ -92,7 +92,7 @@ fn packed(
     for (number, question) in questions.iter().enumerate() {
         sink(Event::Asking { question: number, of: questions.len() });
         let sequences: Vec<Sequence> =
-            looks.iter().map(|look| sequence(model, question, &look.seen)).collect::<Result<_, _>>()?;
+            looks.iter().map(|look| sequence(model, question, &look.plan, &look.seen)).collect::<Result<_, _>>()?;
         let prefilling = Instant::now();
         prompts.prefill(&sequences, &options, chunk, &stop)?;
         let prefill = each(prefilling);
@@ -215,20 +215,9 @@ fn merged(mut all: Vec<Candidate>, gap: f64) -> Vec<Candidate> {
 
 /// What the looks at the parts of a stretch have seen together.
 pub(super) fn cover<'a>(mut parts: impl Iterator<Item = &'a Answer>, stretch: Span) -> Coverage {
-    let first = parts.next().map(|answer| answer.coverage);
+    let first = parts.next().map(|answer| answer.coverage.clone());
     let mut all = first.unwrap_or_else(|| Coverage::of(stretch.start, stretch.end, 0, &[], 0, 0));
-    for part in parts.map(|answer| answer.coverage) {
-        // Between two parts lies what neither has seen, where one of them gave no frame.
-        all.max_gap_s = all.max_gap_s.max(part.from - all.to);
-        all.smallest_event_s = all.smallest_event_s.max(part.from - all.to);
-        all.to = all.to.max(part.to);
-        all.frames_decoded += part.frames_decoded;
-        all.frames_seen += part.frames_seen;
-        all.max_gap_s = all.max_gap_s.max(part.max_gap_s);
-        all.smallest_event_s = all.smallest_event_s.max(part.smallest_event_s);
-        all.visual_tokens_before += part.visual_tokens_before;
-        all.visual_tokens_after += part.visual_tokens_after;
-    }
+    parts.for_each(|part| all.extend(&part.coverage));
     all
 }
 

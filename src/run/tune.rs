@@ -32,7 +32,7 @@ pub fn tune(
         Plan::resolve(job.pipeline, job.options, video.info(), model.vlm().processor(), None, job.rates, 0)?;
     let seen = look(model, video, job, &plan, cancel, sink)?;
     let Some(question) = job.questions.first() else { return Ok(0) };
-    let sequence = sequence(model, question, &seen)?;
+    let sequence = sequence(model, question, &plan, &seen)?;
     let cache = Box::new(GrowingCache::new());
     let mut session = Session::with(model.vlm(), &seen.tokens, Box::new(Lent(trial)), cache);
     session.prefill(&sequence, plan.prefill.chunk, &|| cancel.is_cancelled())?;

@@ -15,6 +15,7 @@ mod content;
 mod flash;
 mod glance;
 mod list;
+mod rough;
 mod similarity;
 mod survey;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use adaptive::Adaptive;
 pub use apart::serve;
 pub use content::Content;
 pub use list::{Scene, Scenes};
+pub use rough::Rough;
 pub use similarity::{Similarity, cosine, features};
 pub use survey::{Row, Survey, Wishes, survey};
 

@@ -47,6 +47,10 @@ pub struct Encoder<'m> {
     chunk_frames: usize,
     waiting: Vec<Frame>,
     waiting_bytes: usize,
+    /// Pooling in the tower, patch by patch, over and over; none where it is empty
+    strides: Vec<usize>,
+    /// Temporal patches that are through
+    patches: usize,
 }
 
 impl<'m> Encoder<'m> {
@@ -56,7 +60,14 @@ impl<'m> Encoder<'m> {
         let card = model.card();
         let per_frame = (size.width as usize / card.patch) * (size.height as usize / card.patch);
         let chunk_frames = chunk_frames(card, per_frame);
-        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0 }
+        let strides = Vec::new();
+        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0, strides, patches: 0 }
+    }
+
+    /// The same with temporal patches pooled before the tower merges them, each by its stride; `strides` begin anew when they are over.
+    #[must_use]
+    pub fn pooled(self, strides: Vec<usize>) -> Self {
+        Self { strides, ..self }
     }
 
     /// Adds the next frame, and gives the tokens of the chunk that it completes; pictures are dropped when they have been encoded.
@@ -83,7 +94,17 @@ impl<'m> Encoder<'m> {
         let patches = self.model.processor().patch(&self.waiting, self.size)?;
         self.waiting.clear();
         self.waiting_bytes = 0;
-        self.model.encode(&patches)
+        let first = self.patches;
+        self.patches += patches.grid().t;
+        let strides: Vec<usize> = self
+            .strides
+            .iter()
+            .copied()
+            .cycle()
+            .skip(first % self.strides.len().max(1))
+            .take(patches.grid().t)
+            .collect();
+        self.model.encode_pooled(&patches, &strides)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::command::{Outcome, longsight};
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
-use longsight_world::script::{Script, Wishes};
+use longsight_world::script::{Haystack, Script, Wishes};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -154,6 +154,49 @@ fn a_sparse_prefill_says_what_it_left_and_answers_alike_where_it_leaves_little()
     std::fs::write(&mistaken, "[prefill]\npattern = { kind = \"gird\" }\n").unwrap();
     let refused = error(&ask(&path, &[question, "--pipeline", mistaken.to_str().unwrap(), "--json"]), 2);
     assert!(refused.to_string().contains("gird"), "{refused}");
+}
+
+#[test]
+fn coverage_tells_how_densely_each_scene_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cuts.mp4");
+    // Scenes of 4 to 20 s, all of them cut hard.
+    let film = Haystack::write(Split::HeldOut, 3, 60.0, 0.5).script;
+    encode(&film, &path, &EncodeOptions { width: 128, height: 96, ..EncodeOptions::default() }).unwrap();
+    let covered = |more: &[&str]| -> (Value, Vec<(f64, f64, u64, f64)>) {
+        let args = [&["What does the sign say?", "--no-check", "--no-index", "--json"], more].concat();
+        let coverage = answers(&ask(&path, &args))[0]["coverage"].clone();
+        let number = |scene: &Value, name: &str| scene[name].as_f64().unwrap();
+        let scene = |scene: &Value| {
+            let frames = scene["frames_seen"].as_u64().unwrap();
+            (number(scene, "start"), number(scene, "end"), frames, number(scene, "fps"))
+        };
+        let scenes = coverage["scenes"].as_array().unwrap().iter().map(scene).collect();
+        (coverage, scenes)
+    };
+    for more in [&[][..], &["--sample", "scenes", "--sample-keep", "0.3"], &["--from", "20", "--to", "50"]] {
+        let (coverage, scenes) = covered(more);
+        assert_eq!(scenes.iter().map(|scene| scene.2).sum::<u64>(), coverage["frames_seen"].as_u64().unwrap());
+        assert_eq!(scenes[0].0, coverage["from"].as_f64().unwrap(), "{more:?}");
+        assert_eq!(scenes.last().unwrap().1, coverage["to"].as_f64().unwrap(), "{more:?}");
+        assert!(scenes.windows(2).all(|pair| pair[0].1 == pair[1].0), "{more:?}: {scenes:?}");
+        for (start, end, frames, fps) in &scenes {
+            assert!((fps - *frames as f64 / (end - start)).abs() < 1e-9, "{more:?}");
+        }
+        // Most cuts are found, at the first of the two frames a second behind them.
+        let (from, to) = (scenes[0].0, scenes[scenes.len() - 1].1);
+        let cuts: Vec<f64> =
+            film.scenes.iter().map(|scene| scene.span[0]).filter(|&cut| from < cut && cut < to).collect();
+        let found = |cut: &&f64| scenes.iter().any(|scene| (0.0..0.6).contains(&(scene.0 - **cut)));
+        assert!(cuts.len() > 3 && 3 * cuts.iter().filter(found).count() >= 2 * cuts.len(), "{cuts:?}: {scenes:?}");
+    }
+    let (_, even) = covered(&[]);
+    assert!(even.iter().all(|scene| (1.5..2.6).contains(&scene.3)), "{even:?}");
+    let (_, chosen) = covered(&["--sample", "scenes", "--sample-keep", "0.3"]);
+    assert!(chosen.iter().any(|scene| scene.3 < 1.5), "{chosen:?}");
+    let plan = longsight(&["plan", path.to_str().unwrap(), "--json"]);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!(plan["coverage"]["scenes"], Value::Array(Vec::new()));
 }
 
 #[test]

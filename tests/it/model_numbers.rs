@@ -7,8 +7,8 @@ use longsight::generate::{Ended, Options, Packed, Session};
 use longsight::prompt::{Message, Part, Prompter, Role};
 use longsight::vision;
 use longsight_models::{
-    Checkpoint, Dense, Frame, GrowingCache, KvCache, LoadOptions, Selection, Sequence, Size, TimeBase, Timestamp,
-    VisualTokens, Vlm, Want, family_of,
+    Checkpoint, Dense, Extension, Frame, GrowingCache, KvCache, LoadOptions, Selection, Sequence, Size, TimeBase,
+    Timestamp, VisualTokens, Vlm, Want, family_of,
 };
 use std::convert::Infallible;
 
@@ -270,6 +270,114 @@ fn fewer_tokens_keep_their_places() {
         assert_eq!(logits.dims()[0], sequence.len());
         assert!(Selection::keep([3, 2]).is_err());
         assert!(media[0].select(&Selection::keep([media[0].len()]).unwrap()).is_err());
+    }
+}
+
+#[test]
+fn a_visual_window_that_is_large_enough_changes_nothing() {
+    for name in BOTH {
+        let (model, _, media, sequence) = asked(name, "When does it begin?");
+        let end = sequence.media_end();
+        let last = sequence.positions().iter().flat_map(|axis| &axis[..end]).max().unwrap();
+        let plain = all_logits(&*model, &sequence, &media, 16);
+        for window in [None, Some(last + 1), Some(u32::MAX)] {
+            let extended = sequence.clone().extended(window);
+            assert_eq!(extended, sequence, "{name}");
+            assert_eq!(rel(&all_logits(&*model, &extended, &media, 16), &plain), 0.0, "{name}");
+        }
+        let extended = sequence.clone().extended(Some(last / 2));
+        assert_eq!(extended.positions(), sequence.positions());
+        assert_eq!((extended.common_prefix(&sequence), extended.common_prefix(&extended)), (0, sequence.len()));
+        let whole = all_logits(&*model, &extended, &media, usize::MAX);
+        assert!(rel(&whole, &plain) > 1e-4, "{name}: half a window changes nothing");
+        assert!(rel(&all_logits(&*model, &extended, &media, 7), &whole) < SAME, "{name}");
+        // What is kept of a prompt goes on with the same frequencies, and so does what is generated.
+        let beginning = extended.beginning(end);
+        let known = Sequence::new(beginning.ids().to_vec(), beginning.positions().clone(), Vec::new());
+        assert_eq!(known.extended(Some(last / 2)).common_prefix(&extended), end, "{name}");
+        let mut longer = extended.clone();
+        longer.push(1);
+        assert_eq!(longer.extensions(0..longer.len()).len(), 1, "{name}");
+    }
+}
+
+/// In a window so small that no pair turns once in it, all frequencies are divided by the factor.
+#[test]
+fn positions_twice_as_far_apart_in_half_a_window_are_what_they_were() {
+    for name in BOTH {
+        let (model, _, media, sequence) = asked(name, "When does it begin?");
+        let twice = sequence.positions().clone().map(|axis| axis.into_iter().map(|position| 2 * position).collect());
+        let spread = Sequence::new(sequence.ids().to_vec(), twice, sequence.visual().to_vec());
+        let (all, plain) = (0..spread.len(), all_logits(&*model, &sequence, &media, 16));
+        assert!(rel(&all_logits(&*model, &spread, &media, 16), &plain) > 1e-3, "{name}");
+        let back = spread.with_extensions(vec![(all, Extension::new(5, 10).unwrap())]);
+        assert!(rel(&all_logits(&*model, &back, &media, 16), &plain) < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn packed_prompts_keep_their_own_visual_windows() {
+    for name in BOTH {
+        let (model, prompter, media, plain) = asked(name, "When does it begin?");
+        let options = Options { max_tokens: 3, ..Options::default() };
+        let sequences = [plain.clone().extended(Some(7)), plain.clone(), plain.extended(Some(9))];
+        let mut packed = Packed::new(&*model, vec![media[0].clone(), media[0].clone(), media[0].clone()]);
+        let told = packed.answers(&sequences, prompter.tokenizer(), &options, 1024, &|| false).unwrap().unwrap();
+        for (told, sequence) in told.iter().zip(&sequences) {
+            let mut alone = Session::new(&*model, &media);
+            let answer = alone.answer(sequence, prompter.tokenizer(), &options, |_| true).unwrap();
+            assert_eq!((&told.ids, told.mean_log_probability), (&answer.ids, answer.mean_log_probability), "{name}");
+        }
+        assert!(told[0].mean_log_probability != told[1].mean_log_probability, "{name}");
+    }
+}
+
+#[test]
+fn a_tower_that_pools_leaves_other_patches_alone() {
+    for name in BOTH {
+        let (model, prompter) = load(name);
+        let side = (model.card().patch * model.card().merge) as u32;
+        let size = Size { width: 4 * side, height: 3 * side };
+        let patches = model.processor().patch(&frames(8, size), size).unwrap();
+        let tables = |tokens: &VisualTokens| [&[tokens.embeddings().clone()], tokens.deepstack()].concat();
+        let whole = model.encode(&patches).unwrap();
+        let same = model.encode_pooled(&patches, &[1; 4]).unwrap();
+        for (same, whole) in tables(&same).iter().zip(tables(&whole)) {
+            assert_eq!(rel(same, &whole), 0.0, "{name}: a stride of 1 changes something");
+        }
+        let strides = [1, 2, 4, 1];
+        let pooled = model.encode_pooled(&patches, &strides).unwrap();
+        assert_eq!(pooled.tokens_per_time(), [12, 4, 1, 12], "{name}");
+        assert_eq!((pooled.grid(), pooled.times()), (whole.grid(), whole.times()), "{name}");
+        let places: Vec<_> = pooled.patches(1..2).unwrap().coordinates().iter().map(|at| (at.h, at.w)).collect();
+        assert_eq!(places, [(0, 0), (0, 2), (2, 0), (2, 2)], "{name}");
+        for patch in [0, 3] {
+            let of = |tokens: &VisualTokens| tables(&tokens.patches(patch..patch + 1).unwrap());
+            for (pooled, whole) in of(&pooled).iter().zip(of(&whole)) {
+                assert!(rel(pooled, &whole) < SAME, "{name}: patch {patch} is not pooled");
+            }
+        }
+        let halves = [0..1, 1..4]
+            .map(|range| model.encode_pooled(&patches.temporal(range.clone()).unwrap(), &strides[range]).unwrap());
+        let joined = VisualTokens::concat(&halves).unwrap();
+        for (joined, pooled) in tables(&joined).iter().zip(tables(&pooled)) {
+            assert!(rel(joined, &pooled) < SAME, "{name}: chunks change it");
+        }
+        // Pooling is of the tower's rows: merging first and pooling then is not the same.
+        let after: Vec<Tensor> = [[0, 1, 4, 5], [2, 3, 6, 7]]
+            .map(|rows| {
+                let rows = Tensor::new(rows.map(|row: u32| row + 12).as_slice(), whole.embeddings().device()).unwrap();
+                whole.embeddings().index_select(&rows, 0).unwrap().mean_keepdim(0).unwrap()
+            })
+            .to_vec();
+        let before = pooled.embeddings().narrow(0, 12, 2).unwrap();
+        assert!(rel(&before, &Tensor::cat(&after, 0).unwrap()) > 1e-3, "{name}: pooled after the merger");
+        let media = [pooled];
+        let sequence = prompter.build(model.processor(), &[Message::about_video("When?")], &media).unwrap();
+        assert_eq!(sequence.visual_tokens(), 29);
+        let logits = all_logits(&*model, &sequence, &media, 16);
+        assert!(logits.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|score| score.is_finite()));
+        assert!(model.encode_pooled(&patches, &[2]).is_err(), "{name}: a stride for each patch");
     }
 }
 

@@ -135,6 +135,8 @@ fn a_plan_says_what_a_run_then_does() {
         (30.0, &["--max-tokens", "100"]),
         (30.0, &["--sample", "diverse", "--sample-keep", "0.4", "--compress", "evs", "--keep", "0.5"]),
         (30.0, &["--from", "4", "--to", "11.5", "--compress", "pooling"]),
+        (40.0, &["--compress", "early-pooling", "--keep", "0.3"]),
+        (30.0, &["--visual-window", "50"]),
     ] {
         let (_folder, path) = clip(seconds);
         let path = path.to_str().unwrap();
@@ -153,7 +155,7 @@ fn a_plan_says_what_a_run_then_does() {
         // Times are written in more digits the later they are.
         let slack = if more.contains(&"diverse") { 12 } else { 0 };
         assert!(prompts.0.abs_diff(prompts.1) <= slack, "{prompts:?}, {more:?}");
-        for table in ["decode", "vision", "sample", "compress", "generate"] {
+        for table in ["decode", "vision", "sample", "compress", "prompt", "generate"] {
             assert_eq!(plan["plan"][table], answer["plan"][table], "{table}, {more:?}");
         }
         let gaps = (plan["coverage"]["max_gap_s"].as_f64().unwrap(), answer["coverage"]["max_gap_s"].as_f64().unwrap());
@@ -204,6 +206,17 @@ fn a_method_that_is_not_known_names_those_that_are() {
     let outcome = longsight(&["ask", path.to_str().unwrap(), QUESTION, "--compress", "zip"]);
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("v-cast") && outcome.stderr.contains("`zip`"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_is_pooled_in_the_tower_is_not_chosen_from() {
+    let (_folder, path) = clip(5.0);
+    for command in [&["plan"][..], &["ask"]] {
+        let more = ["--sample", "diverse", "--compress", "early-pooling"];
+        let outcome = longsight(&[command, &[path.to_str().unwrap(), QUESTION], &more].concat());
+        assert_eq!(outcome.code, Some(2));
+        assert!(outcome.stderr.contains("early-pooling") && outcome.stderr.contains("diverse"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

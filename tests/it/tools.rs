@@ -78,6 +78,40 @@ fn a_sparse_prefill_still_finds_needles() {
 }
 
 #[test]
+fn needles_of_a_second_are_found_where_a_second_can_be_seen_and_doubted_where_it_cannot() {
+    let look = |fps: &str| -> Value {
+        let arguments = ["bench", "niah", "--json", "-q", "--minutes", "2", "--depths", "0.5", "--haystacks", "2"];
+        report(&[&arguments[..], &["--needle", "1", "--fps", fps]].concat())["cells"][0].clone()
+    };
+    let (close, coarse) = (look("2"), look("0.125"));
+    let number = |value: &Value| value.as_f64().unwrap();
+    assert!(number(&close["smallest_event_s"]) <= 1.0 && number(&coarse["smallest_event_s"]) > 1.0);
+    assert!(number(&close["found"]["hits"]) > number(&coarse["found"]["hits"]), "{close}\n{coarse}");
+    // What is said of a needle that fell between two frames does not claim to be supported.
+    assert!(number(&coarse["doubted"]["of"]) > 0.0, "{coarse}");
+    assert_eq!(coarse["doubted"]["hits"], coarse["doubted"]["of"], "{coarse}");
+    assert_eq!(longsight(&["bench", "niah", "--needle", "0.3"]).code, Some(2));
+}
+
+#[test]
+fn every_compression_method_has_a_process_of_its_own() {
+    let few = ["--clips", "1", "--questions", "2", "--minutes", "0.5", "--haystacks", "1"];
+    let methods = ["bench", "compress", "--json", "-q", "--methods", "early-pooling", "random", "--keeps", "0.3"];
+    let table = report(&[&methods[..], &few].concat());
+    let rows = table["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["method"].as_str().unwrap()).collect();
+    assert_eq!(names, ["none", "early-pooling", "random"]);
+    for row in rows {
+        let kept = row["kept"].as_f64().unwrap();
+        assert!(if row["method"] == "none" { kept == 1.0 } else { (0.2..0.32).contains(&kept) }, "{row}");
+        assert_eq!((&row["needles"]["of"], &row["right"]["of"]), (&json!(3), &json!(2)), "{row}");
+        assert!(row["prefill_s"].as_f64().unwrap() > 0.0, "{row}");
+        // More than the model itself, where the system tells it.
+        assert!(row["peak_bytes"].is_null() || row["peak_bytes"].as_u64().unwrap() > 10 << 20, "{row}");
+    }
+}
+
+#[test]
 fn tuning_writes_a_pattern_for_every_head() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -4,10 +4,12 @@ use super::super::ask::{ModelArgs, ReadingArgs};
 use super::super::failure::{Failure, Kind, Result};
 use super::super::{Context, output};
 use super::niah::minutes;
-use crate::bench::{self, CompressBench, CompressRow};
+use crate::bench::{self, CompressBench, CompressRow, InHaystacks};
 use crate::compress::methods;
 use crate::run::Cancel;
 use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Arguments of `longsight bench compress`.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,6 +35,9 @@ pub(super) struct Args {
     /// Haystacks of each length, with three needles each
     #[arg(long, default_value_t = 5)]
     haystacks: u64,
+    /// Ask the haystacks filmed in this folder by the one method at the one share, and nothing else: what this command runs for each
+    #[arg(long, value_name = "DIR", hide = true)]
+    haystacks_in: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -45,6 +50,19 @@ struct Outcome {
     schema: &'static str,
     clips: u64,
     rows: Vec<CompressRow>,
+}
+
+/// Runs this program for one method at one share.
+fn in_a_process(args: &Args, folder: &Path, method: &str, keep: f64) -> anyhow::Result<InHaystacks> {
+    let minutes: Vec<String> = args.minutes.iter().map(f64::to_string).collect();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "compress", "--json", "--methods", method, "--keeps", &keep.to_string()]);
+    command.args(["--minutes", &minutes.join(","), "--haystacks", &args.haystacks.to_string()]);
+    command.arg("--haystacks-in").arg(folder).args(args.model.flags()).args(args.reading.flags());
+    // What goes wrong there is told by itself.
+    let told = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(told.status.success(), "{method} at {keep}: its process ended with {}", told.status);
+    Ok(serde_json::from_slice(&told.stdout)?)
 }
 
 pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
@@ -61,8 +79,14 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         haystacks: args.haystacks,
         options: args.reading.options()?,
     };
-    let rows = bench::compress(&model, &bench, cancel, &mut |what| output::note(context, what))
-        .map_err(|error| Failure::new(Kind::Internal, format!("{error:#}")))?;
+    let failed = |error: anyhow::Error| Failure::new(Kind::Internal, format!("{error:#}"));
+    if let (Some(folder), Some((method, keep))) = (&args.haystacks_in, bench.settings.first()) {
+        let found = bench::in_haystacks(&model, &bench, (method, *keep), folder, cancel).map_err(failed)?;
+        return output::json(&found);
+    }
+    let elsewhere = |folder: &Path, method: &str, keep: f64| in_a_process(args, folder, method, keep);
+    let mut done = |what: &str| output::note(context, what);
+    let rows = bench::compress(&model, &bench, &elsewhere, cancel, &mut done).map_err(failed)?;
     if context.json {
         return output::json(&Outcome { schema: "longsight.bench.compress/1", clips: args.clips, rows });
     }

@@ -7,6 +7,7 @@ use super::world::split;
 use crate::bench::{self, NiahBench, NiahCell, NiahReport};
 use crate::run::Cancel;
 use longsight_world::dice::Split;
+use longsight_world::script::{GRID, NEEDLE_S};
 use std::path::PathBuf;
 
 /// Arguments of `longsight bench niah`.
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Haystacks of each length and depth, with three needles each
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     haystacks: u64,
+    /// Seconds that a needle is seen, in halves, at most 4
+    #[arg(long, value_name = "SECONDS", default_value_t = NEEDLE_S, value_parser = needle)]
+    needle: f64,
     /// Which seeds: training has never seen those held out
     #[arg(long, default_value = "held-out", value_parser = split)]
     split: Split,
@@ -41,6 +45,12 @@ pub(in crate::cli) fn minutes(text: &str) -> std::result::Result<f64, String> {
     if (0.5..=600.0).contains(&minutes) { Ok(minutes) } else { Err("not between 0.5 and 600".to_owned()) }
 }
 
+fn needle(text: &str) -> std::result::Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let whole = (seconds / GRID).fract() == 0.0;
+    if whole && (GRID..=NEEDLE_S).contains(&seconds) { Ok(seconds) } else { Err("not 0.5, 1, 1.5 ... 4".to_owned()) }
+}
+
 fn depth(text: &str) -> std::result::Result<f64, String> {
     let depth: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=1.0).contains(&depth) { Ok(depth) } else { Err("not between 0 and 1".to_owned()) }
@@ -55,16 +65,19 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         minutes: args.minutes.clone(),
         depths: args.depths.clone(),
         haystacks: args.haystacks,
+        needle_s: args.needle,
         options,
     };
     let mut show = |cell: &NiahCell| {
-        let NiahCell { minutes, depth, found, prompt_tokens, prefill, density, seconds } = cell;
+        let NiahCell { minutes, depth, found, smallest_event_s, doubted, prompt_tokens, prefill, density, seconds } =
+            cell;
         output::note(
             context,
             &format!(
-                "{minutes} min, depth {depth}: {} of {} needles, {prompt_tokens} tokens, prefill {prefill:.2} of {seconds:.1} s{}",
+                "{minutes} min, depth {depth}: {} of {} needles, {} of the others doubted; {smallest_event_s:.2} s can be seen; {prompt_tokens} tokens, prefill {prefill:.2} of {seconds:.1} s{}",
                 found.hits,
                 found.of,
+                doubted.hits,
                 density.map_or_else(String::new, |density| format!(", density {density:.3}"))
             ),
         );
@@ -104,6 +117,9 @@ fn print(args: &Args, report: &NiahReport) -> Result {
         ));
     }
     let found = report.found;
+    let (doubted, missed): (usize, usize) =
+        report.cells.iter().fold((0, 0), |sum, cell| (sum.0 + cell.doubted.hits, sum.1 + cell.doubted.of));
+    output::text(&format!("{doubted} of {missed} needles not found are answered without a claim to support"));
     output::text(&format!(
         "{} of {} needles found: {:.1} % ({:.1} - {:.1})",
         found.hits,

@@ -94,7 +94,7 @@ fn timeline(reel: &Reel) -> String {
 /// From the first second of the video or of what was found to the last.
 fn whole(reel: &Reel) -> Span {
     let spans = || reel.marks().map(|mark| mark.span).chain(reel.media.scenes.iter().copied());
-    let seen = || reel.groups.iter().filter_map(|group| group.coverage);
+    let seen = || reel.groups.iter().filter_map(|group| group.coverage.as_ref());
     let starts = spans().map(|span| span.start).chain(seen().map(|seen| seen.from));
     let ends = spans().map(|span| span.end).chain(seen().map(|seen| seen.to));
     let start = starts.fold(if reel.kind == Kind::Scenes { f64::INFINITY } else { reel.media.start_s }, f64::min);

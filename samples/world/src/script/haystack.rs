@@ -5,18 +5,18 @@ use crate::words::{Motion, Pair};
 
 use super::place::{Room, hang};
 use super::write::{Writer, seconds, steps};
-use super::{Entrance, Scene, Script, Span};
+use super::{Entrance, GRID, Scene, Script, Span};
 
 /// The stream of choices a haystack is written from.
 const PURPOSE: u8 = 4;
-/// How long each needle is seen, in seconds.
+/// How long each needle is seen, in seconds, where nothing else is said.
 pub const NEEDLE_S: f64 = 4.0;
 /// The shortest haystack, in seconds.
 pub const SHORTEST_S: f64 = 30.0;
 /// How long the scenes of the haystack are, in steps.
 const SCENE_STEPS: [i64; 2] = [16, 80];
 
-/// A haystack and what is hidden in it: three needles of [`NEEDLE_S`] seconds, one after the other, each a scene of its own.
+/// A haystack and what is hidden in it: three needles, one after the other, each a scene of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Haystack {
     /// The whole clip.
@@ -37,8 +37,13 @@ enum Needle {
 }
 
 impl Haystack {
-    /// A haystack of `duration` seconds, at least [`SHORTEST_S`], with the needles at `depth`: 0 is the start, 1 the end.
+    /// A haystack of `duration` seconds, at least [`SHORTEST_S`], with needles of [`NEEDLE_S`] seconds at `depth`: 0 is the start, 1 the end.
     pub fn write(split: Split, seed: u64, duration: f64, depth: f64) -> Self {
+        Self::with_needles(split, seed, duration, (depth, NEEDLE_S))
+    }
+
+    /// The same with needles of another length, at most [`NEEDLE_S`] seconds.
+    pub fn with_needles(split: Split, seed: u64, duration: f64, (depth, needle_s): (f64, f64)) -> Self {
         let mut writer = Writer::new(Dice::new(split, seed, PURPOSE));
         writer.dice.shuffle(&mut writer.colours);
         writer.dice.shuffle(&mut writer.shapes);
@@ -49,7 +54,7 @@ impl Haystack {
         let mut needles = [Needle::Sign, Needle::Object(shaped), Needle::Object(coloured)];
         writer.dice.shuffle(&mut needles);
 
-        let (total, long) = (steps(duration.max(SHORTEST_S)), steps(NEEDLE_S));
+        let (total, long) = (steps(duration.max(SHORTEST_S)), steps(needle_s.clamp(GRID, NEEDLE_S)));
         let mut at = ((total - 3 * long) as f64 * depth.clamp(0.0, 1.0)).round() as i64;
         let mut scenes = hay(&mut writer, 0, at);
         let (mut sign, mut spans) = ((String::new(), [0.0, 0.0]), Vec::new());
