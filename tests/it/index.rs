@@ -97,6 +97,36 @@ fn a_question_for_a_time_is_answered_part_by_part_from_the_index() {
 }
 
 #[test]
+fn what_the_parts_say_is_kept_and_comes_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (video, store, pipeline) =
+        (film(folder.path(), 25), folder.path().join("index"), folder.path().join("parts.toml"));
+    std::fs::write(&pipeline, "[evidence]\npart = 6.0\n").unwrap();
+    let (video, with) = (video.to_str().unwrap(), ["--pipeline", pipeline.to_str().unwrap()]);
+    let claims = |more: &[&str]| {
+        // Some that nothing supports, which are asked of the parts.
+        let questions = ["What does the sign say?", "What colour is the star?", "What shape is the red object?"];
+        let fixed = ["--json", "--index-dir", store.to_str().unwrap()];
+        lines(&longsight(&[&["ask", video], &questions[..], &fixed, &with, more].concat()))
+    };
+    let before = claims(&["--no-index"]);
+    index(&store, &[&[video], &with[..]].concat());
+    let mut kept = crate::support::files(&store);
+    kept.retain(|path| path.ends_with("parts.safetensors"));
+    let [kept] = &kept[..] else { panic!("of the whole alone: {kept:?}") };
+    for _ in 0..2 {
+        let after = claims(&[]);
+        assert!(after.iter().all(|answer| answer["index"].is_string()));
+        assert_eq!(substance(&before), substance(&after));
+    }
+    let mut bytes = std::fs::read(kept).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(kept, bytes).unwrap();
+    assert_eq!(substance(&before), substance(&claims(&[])), "what is damaged is not used");
+    assert_eq!(index(&store, &["--verify"]).code, Some(3));
+}
+
+#[test]
 fn quantised_entries_are_smaller_and_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let (video, store) = (film(folder.path(), 24), folder.path().join("index"));
