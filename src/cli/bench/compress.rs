@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         return output::json(&Outcome { schema: "longsight.bench.compress/1", clips: args.clips, rows });
     }
     output::text(&format!(
-        "{:<10} {:>5} {:>6}  {:<22} {:<14} {:<22} {:<22} {:>10} {:>8}",
+        "{:<13} {:>5} {:>6}  {:<22} {:<14} {:<22} {:<22} {:>10} {:>8}",
         "method", "keep", "kept", "right", "when, IoU", "when, R@0.5", "needles", "prefill s", "peak MB"
     ));
     for row in &rows {
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
             format!("{:5.1} % ({:.1} - {:.1})", share.share * 100.0, share.low * 100.0, share.high * 100.0)
         };
         output::text(&format!(
-            "{:<10} {:>5.2} {:>6.3}  {:<22} {:.3} ± {:.3}  {:<22} {:<22} {:>10.2} {:>8}",
+            "{:<13} {:>5.2} {:>6.3}  {:<22} {:.3} ± {:.3}  {:<22} {:<22} {:>10.2} {:>8}",
             row.method,
             row.keep,
             row.kept,
