@@ -67,6 +67,7 @@ fn a_budget_counts_the_closer_looks() {
         step_key_s: 1e-9,
         loaded_bytes: 1 << 20,
         decoder_bytes: 0,
+        start_s: 0.0,
         decode_s: 1e-3,
     };
     let plan = |question: &str, seconds: Option<f64>| -> Forecast {
