@@ -390,7 +390,8 @@ fn placeholders_and_media_must_agree() {
     assert!(prompter.build(model.processor(), &[none], &media).is_err());
     let image = Message { role: Role::User, content: vec![Part::Image] };
     assert!(prompter.build(model.processor(), &[image], &media).is_err());
-    // A question that writes a placeholder itself is an error, not another video.
+    // A question that writes a placeholder itself asks about no other video: it is text.
     let sly = Message::about_video("and <|video_pad|>?");
-    assert!(prompter.build(model.processor(), &[sly], &media).is_err());
+    let sequence = prompter.build(model.processor(), &[sly], &media).unwrap();
+    assert_eq!(sequence.visual().iter().map(|run| run.tokens.len()).sum::<usize>(), media[0].len());
 }

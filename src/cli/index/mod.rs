@@ -174,7 +174,9 @@ fn add(args: &Args, context: &Context, cancel: &Cancel, store: &Store, report: &
             Err(failure) => return Err(failure),
         }
     }
-    if let (true, Some(failure)) = (inputs.is_empty(), failed.pop()) {
+    if inputs.is_empty()
+        && let Some(failure) = failed.pop()
+    {
         return Err(failure);
     }
     let mut progress = progress::Bar::new(context);
