@@ -21,7 +21,7 @@ if [ ! -e "$folder/.ready" ]; then
     touch "$folder/.ready"
 fi
 if [ ! -e "$root/lib/stand-ins/libcuda.so.1" ]; then
-    sources=$(ls -d "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/cudarc-0.19.* 2>/dev/null | sort -V | tail -1)
+    sources=$(ls -d "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/cudarc-0.19.* 2>/dev/null | sort -V | tail -1 || true)
     if [ -n "$sources" ]; then
         mkdir -p "$root/lib/stand-ins"
         stand_in() { # NAME SONAME FOLDER: a library with the functions that cudarc declares

@@ -322,9 +322,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
         return match format {
             Format::Text => args.output.write(&plan::table(&forecast, context)),
-            Format::Json => args.output.write(
-                &(serde_json::to_string(&forecast).map_err(|error| Failure::new(Kind::Internal, error))? + "\n"),
-            ),
+            Format::Json => args.output.write(&output::line(&forecast)?),
             _ => {
                 Err(Failure::new(Kind::Usage, "a dry run gives a plan, as text or as JSON").hint("leave out --format"))
             }

@@ -24,9 +24,17 @@ pub(super) fn close() {
 /// # Errors
 /// When the value cannot be serialised, or stdout does not take what is printed. A closed pipe is no error.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
-    let line = serde_json::to_string(value).map_err(|error| Failure::new(Kind::Internal, error))?;
-    text(&line);
+    bytes(line(value)?.as_bytes());
     delivered()
+}
+
+/// `value` as one line of JSON, its end included.
+///
+/// # Errors
+/// When `value` cannot be serialised, which would be a defect.
+pub(super) fn line<T: Serialize>(value: &T) -> Result<String, Failure> {
+    let line = serde_json::to_string(value).map_err(|error| Failure::new(Kind::Internal, error))?;
+    Ok(line + "\n")
 }
 
 /// Prints a line of the result; [`delivered`] says whether it got out.

@@ -15,7 +15,7 @@ fn event(relation: Relation, edge: Edge, words: &str, when: &str) -> Constraint 
 
 #[test]
 fn stretches_of_the_clock_are_taken_out() {
-    use Clock::{After, At, Before, Between, First, Last, Part};
+    use Clock::{After, Around, At, Before, Between, First, Last, Part};
     for (question, content, clock) in [
         ("Who speaks after 1:30?", "Who speaks?", After(90.0)),
         ("After 1:30, who speaks?", "Who speaks?", After(90.0)),
@@ -35,6 +35,8 @@ fn stretches_of_the_clock_are_taken_out() {
         ("Who appears in the second half of the film?", "Who appears?", Part(0.5, 1.0)),
         ("Who appears in the last third?", "Who appears?", Part(2.0 / 3.0, 1.0)),
         ("What is on the slide at 1:02:03?", "What is on the slide?", At(3723.0)),
+        ("What is on the slide around 1:02:03?", "What is on the slide?", Around(3723.0)),
+        ("Who speaks at about 2:00?", "Who speaks?", Around(120.0)),
         ("Who speaks after the first 2 minutes?", "Who speaks?", After(120.0)),
     ] {
         check(question, content, &[Constraint::Clock(clock)]);

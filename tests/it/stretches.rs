@@ -8,6 +8,7 @@ use longsight_world::media::EncodeOptions;
 use longsight_world::script::{Script, Wishes};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A clip of so many seconds, and the name of something that is seen in it.
 fn clip(folder: &Path, name: &str, seconds: f64) -> (PathBuf, String) {
@@ -72,6 +73,28 @@ fn nothing_is_answered_of_what_lies_behind_the_last_picture() {
     let path = path.to_str().unwrap();
     let told = message(&longsight(&["ask", path, "When is a red star visible?", "--from", "45", "--json"]), 3);
     assert!(told.contains(path) && told.contains("between 45.000 and"), "{told}");
+}
+
+#[test]
+fn a_clock_that_goes_back_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = clip(folder.path(), "clip.mp4", 4.0);
+    let (one, joined) = (folder.path().join("one.ts"), folder.path().join("joined.ts"));
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(&path).args(["-c", "copy"]).arg(&one);
+    if !ffmpeg.status().is_ok_and(|status| status.success()) {
+        println!("skipped: no ffmpeg to make a transport stream with");
+        return;
+    }
+    std::fs::write(&joined, std::fs::read(&one).unwrap().repeat(2)).unwrap();
+    let warnings = |path: &Path| -> String {
+        let outcome = longsight(&["ask", path.to_str().unwrap(), "Is there a red star?", "--json"]);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        let answer: Value = serde_json::from_str(outcome.stdout.lines().next().unwrap()).unwrap();
+        answer["warnings"].to_string()
+    };
+    assert!(!warnings(&one).contains("the clock goes back"));
+    assert!(warnings(&joined).contains("1 time the clock goes back"));
 }
 
 #[test]

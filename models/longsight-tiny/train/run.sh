@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains longsight-tiny from nothing: generates the clips, trains the three stages, exports, and checks against transformers.
-# Use: run.sh WORK_DIR   (24 GB of disk; some three hours on 2 cores; needs `pip install torch==2.11.0 numpy
+# Use: run.sh WORK_DIR   (24 GB of disk; hours on 2 cores; needs `pip install torch==2.11.0 numpy
 # tokenizers safetensors`, a C++ compiler, and transformers==5.23.0 with torchvision==0.26.0 for the check)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
