@@ -354,7 +354,8 @@ pub enum WarningKind {
         /// Where the pictures end, in seconds
         end_s: f64,
     },
-    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at
+    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at; nobody
+    /// hears of those behind the last time that was asked for
     TimesGoBack {
         /// The first of them, in seconds
         to_s: f64,
