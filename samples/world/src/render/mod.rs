@@ -8,6 +8,7 @@ mod background;
 mod font;
 mod shape;
 mod sign;
+mod strokes;
 mod style;
 
 use std::cell::OnceCell;
@@ -19,7 +20,7 @@ use crate::script::{Entrance, FLASH, Object, Post, Scene, Script};
 use background::View;
 pub use font::print;
 use sign::Patch;
-pub use style::Style;
+pub use style::{Hand, Style};
 
 /// Draws the pictures of one script at one size.
 pub struct Renderer<'a> {
@@ -154,7 +155,7 @@ fn draw(picture: &mut RgbImage, object: &Object, time: f64, size: Size, style: &
         let v = (row as f32 + 0.5 - y) / radius;
         for column in columns.clone() {
             let u = (column as f32 + 0.5 - x) / radius;
-            let inside = -shape::distance(object.shape, u, v);
+            let inside = -shape::distance(object.shape, style.build, u, v);
             let cover = |depth: f32| (0.5 + depth * radius / style.edge).clamp(0.0, 1.0);
             let pixel = &mut pixels[column * 3..column * 3 + 3];
             if cover(inside) > 0.0 {

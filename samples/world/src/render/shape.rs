@@ -25,21 +25,38 @@ const WAIST: f32 = 0.15;
 const SHAFT: f32 = 0.26;
 const HEAD: f32 = 0.12;
 
-/// How far `(x, y)` lies outside `shape`.
-pub(super) fn distance(shape: Shape, x: f32, y: f32) -> f32 {
+/// How far `(x, y)` lies outside `shape`, which is leaner or stouter than usual by `build` from -1 to 1.
+pub(super) fn distance(shape: Shape, build: f32, x: f32, y: f32) -> f32 {
+    let built = |usual: f32, by: f32| usual + by * build;
     match shape {
         Shape::Circle => length(x, y) - 1.0,
-        Shape::Square => rectangle(x, y, SQUARE, SQUARE),
-        Shape::Triangle => triangle(x, y),
-        Shape::Star => star(x, y),
-        Shape::Heart => heart(x, y),
-        Shape::Cross => rectangle(x, y, 1.0, ARM).min(rectangle(x, y, ARM, 1.0)),
-        Shape::Diamond => (x.abs() + (y.abs() - 1.0) * DIAMOND) / length(1.0, DIAMOND),
-        Shape::Ring => (length(x, y) - RING[0]).abs() - RING[1],
-        Shape::Arrow => arrow(x, y),
-        Shape::Crescent => (length(x, y) - 1.0).max(BITE[1] - length(x - BITE[0], y)),
-        Shape::Hourglass => hourglass(x, y),
-        Shape::Bolt => polygon(&BOLT, x, y),
+        // Corners that would leave REACH if these two were much stouter.
+        Shape::Square => {
+            let half = SQUARE + 0.06 * build.min(0.0);
+            rectangle(x, y, half, half)
+        }
+        Shape::Triangle => triangle(x, y, BASE[1] + 0.2 * build.min(0.2)),
+        Shape::Star => star(x, y, built(STAR, 0.09)),
+        Shape::Heart => heart(x * built(1.0, -0.12), y),
+        Shape::Cross => {
+            let arm = built(ARM, 0.09);
+            rectangle(x, y, 1.0, arm).min(rectangle(x, y, arm, 1.0))
+        }
+        Shape::Diamond => {
+            let half = built(DIAMOND, 0.15);
+            (x.abs() + (y.abs() - 1.0) * half) / length(1.0, half)
+        }
+        Shape::Ring => {
+            let half = built(RING[1], 0.1);
+            (length(x, y) - (1.0 - half)).abs() - half
+        }
+        Shape::Arrow => arrow(x, y, built(SHAFT, 0.08), built(HEAD, 0.2)),
+        Shape::Crescent => {
+            let middle = built(BITE[0], 0.08);
+            (length(x, y) - 1.0).max(BITE[1] - length(x - middle, y))
+        }
+        Shape::Hourglass => hourglass(x, y, built(FLARE, 0.12), built(WAIST, 0.1)),
+        Shape::Bolt => polygon(&BOLT, x * built(1.0, -0.2), y),
     }
 }
 
@@ -53,22 +70,22 @@ fn rectangle(x: f32, y: f32, half_width: f32, half_height: f32) -> f32 {
 }
 
 /// The larger of the distances to the slanted sides and to the base.
-fn triangle(x: f32, y: f32) -> f32 {
-    let height = BASE[1] - TIP;
+fn triangle(x: f32, y: f32, base: f32) -> f32 {
+    let height = base - TIP;
     let side = (x.abs() * height - (y - TIP) * BASE[0]) / length(height, BASE[0]);
-    side.max(y - BASE[1])
+    side.max(y - base)
 }
 
 /// A triangular head on a shaft.
-fn arrow(x: f32, y: f32) -> f32 {
-    let side = (x.abs() * (HEAD + 1.0) - (y + 1.0) * 0.9) / length(HEAD + 1.0, 0.9);
-    let head = side.max(y - HEAD);
-    head.min(rectangle(x, y - 0.5, SHAFT, 0.5))
+fn arrow(x: f32, y: f32, shaft: f32, neck: f32) -> f32 {
+    let side = (x.abs() * (neck + 1.0) - (y + 1.0) * 0.9) / length(neck + 1.0, 0.9);
+    let head = side.max(y - neck);
+    head.min(rectangle(x, y - 0.5, shaft, 0.5))
 }
 
 /// Two triangles, tip to tip.
-fn hourglass(x: f32, y: f32) -> f32 {
-    let side = (x.abs() - (y.abs() * FLARE + WAIST)) / length(1.0, FLARE);
+fn hourglass(x: f32, y: f32, flare: f32, waist: f32) -> f32 {
+    let side = (x.abs() - (y.abs() * flare + waist)) / length(1.0, flare);
     side.max(y.abs() - 0.95)
 }
 
@@ -91,7 +108,7 @@ fn polygon(corners: &[[f32; 2]], x: f32, y: f32) -> f32 {
 }
 
 /// Five points, by folding the plane into one half of one point (after Inigo Quilez, "2D distance functions").
-fn star(x: f32, y: f32) -> f32 {
+fn star(x: f32, y: f32, inner: f32) -> f32 {
     // Cosine and sine of 36 degrees.
     const COS: f32 = 0.809_017;
     const SIN: f32 = 0.587_785_25;
@@ -101,7 +118,7 @@ fn star(x: f32, y: f32) -> f32 {
     let fold = (-COS * px - SIN * py).max(0.0) * 2.0;
     (px, py) = (px + fold * COS, py + fold * SIN);
     (px, py) = (px.abs(), py - 1.0);
-    let (bx, by) = (STAR * SIN, STAR * COS - 1.0);
+    let (bx, by) = (inner * SIN, inner * COS - 1.0);
     let along = ((px * bx + py * by) / (bx * bx + by * by)).clamp(0.0, 1.0);
     let side = py * bx - px * by;
     length(px - bx * along, py - by * along).copysign(side)

@@ -20,11 +20,24 @@ pub struct Style {
     pub slant: f32,
     /// All brightness is multiplied by this: a dim or a harsh camera.
     pub light: f32,
+    /// How lean or stout shapes are that can be either and keep their names, from -1 to 1: the arms of crosses, the points of stars.
+    pub build: f32,
+    /// What letters look like.
+    pub hand: Hand,
+}
+
+/// What letters look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// Cells of a grid, five by seven.
+    Cells,
+    /// Strokes of a round pen, as a sans serif has them.
+    Pen,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { edge: 1.0, line: (0.0, 0), size: 1.0, bold: 0.1, slant: 0.0, light: 1.0 }
+        Self { edge: 1.0, line: (0.0, 0), size: 1.0, bold: 0.1, slant: 0.0, light: 1.0, build: 0.0, hand: Hand::Cells }
     }
 }
 
@@ -34,7 +47,7 @@ impl Style {
     pub fn drawn(split: Split, seed: u64) -> Self {
         let mut dice = Dice::new(split, seed, PURPOSE);
         let every = dice.chance(50);
-        let only = dice.below(6);
+        let only = dice.below(8);
         let mut style = Self::default();
         let mut real = |part: usize, low: f64, high: f64, old: f32| {
             let new = dice.real(low, high) as f32;
@@ -46,7 +59,11 @@ impl Style {
         style.bold = real(3, 0.0, 0.22, style.bold);
         style.slant = real(4, -0.2, 0.2, style.slant);
         style.light = real(5, 0.8, 1.12, style.light);
+        style.build = real(6, -1.0, 1.0, style.build);
         style.line = (line, *dice.pick(&[0, 0, 40, 255]));
+        if dice.chance(if every || only == 7 { 70 } else { 25 }) {
+            style.hand = Hand::Pen;
+        }
         style
     }
 }
