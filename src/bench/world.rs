@@ -89,6 +89,25 @@ pub struct WorldReport {
     pub when: Timed,
     /// "When" without
     pub when_blind: Option<Timed>,
+    /// Every answer given with the pictures
+    pub answers: Vec<Answered>,
+}
+
+/// One answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answered {
+    /// The clip's
+    pub seed: u64,
+    /// Kind of question
+    pub kind: Kind,
+    /// What was asked
+    pub question: String,
+    /// The right answer
+    pub expected: String,
+    /// The one given
+    pub answer: String,
+    /// Whether it counts as right
+    pub right: bool,
 }
 
 /// Clips between two reports.
@@ -97,10 +116,19 @@ const AT_ONCE: usize = 10;
 /// One question's outcome.
 pub(super) struct Outcome {
     kind: Kind,
+    question: String,
     expected: String,
+    answer: String,
     pub(super) right: bool,
     refused: bool,
     iou: Option<f64>,
+}
+
+impl Outcome {
+    fn answered(&self, seed: u64) -> Answered {
+        let (question, expected, answer) = (self.question.clone(), self.expected.clone(), self.answer.clone());
+        Answered { seed, kind: self.kind, question, expected, answer, right: self.right }
+    }
 }
 
 /// Films each clip, asks about it, and counts. `done` hears the number of clips finished.
@@ -114,7 +142,7 @@ pub fn world(
     done: &mut dyn FnMut(u64),
 ) -> Result<WorldReport, anyhow::Error> {
     let folder = tempfile::tempdir()?;
-    let (mut seeing, mut blind) = (Vec::new(), Vec::new());
+    let (mut seeing, mut blind, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     let wishes = Wishes { shortest: bench.seconds.0, longest: bench.seconds.1 };
     let one = |number: u64| -> Result<(Vec<Outcome>, Vec<Outcome>), anyhow::Error> {
         let script = Script::write(bench.split, bench.seed + number, &wishes);
@@ -131,7 +159,8 @@ pub fn world(
     for start in (0..bench.clips).step_by(AT_ONCE) {
         let end = bench.clips.min(start + AT_ONCE as u64);
         let clips: Vec<_> = (start..end).into_par_iter().map(one).collect::<Result<_, _>>()?;
-        for (of_clip, without) in clips {
+        for (seed, (of_clip, without)) in (bench.seed + start..).zip(clips) {
+            answers.extend(of_clip.iter().map(|one| one.answered(seed)));
             seeing.extend(of_clip);
             blind.extend(without);
         }
@@ -146,6 +175,7 @@ pub fn world(
         false_refusals: share_of(&seeing, |one| one.kind != Kind::Absent, |one| one.refused),
         when: timed(&ious(&seeing)),
         when_blind: blind.as_deref().map(|blind| timed(&ious(blind))),
+        answers,
     })
 }
 
@@ -164,10 +194,12 @@ pub(super) fn outcomes(
         let truth: Vec<Span> = one.spans.iter().map(|span| Span::new(span[0], span[1])).collect();
         Outcome {
             kind: one.kind,
+            question: one.text.clone(),
             expected: one.answer.clone(),
             right: right(one.kind, &answer.answer, &one.answer),
             refused: right(Kind::Absent, &answer.answer, NOT_THERE),
             iou: (one.kind == Kind::When).then(|| iou(&spans_in(&answer.answer), &truth)),
+            answer: answer.answer,
         }
     };
     Ok(asked.iter().zip(answers).map(outcome).collect())
@@ -213,8 +245,9 @@ pub(super) fn ious(outcomes: &[Outcome]) -> Vec<f64> {
 /// Overlaps in figures.
 pub(super) fn timed(ious: &[f64]) -> Timed {
     let (of, n) = (ious.len(), ious.len().max(1) as f64);
-    let mean_iou = ious.iter().sum::<f64>() / n;
-    let variance = ious.iter().map(|iou| (iou - mean_iou).powi(2)).sum::<f64>() / n;
+    let mean = |of: &dyn Fn(f64) -> f64| ious.iter().fold(0.0, |sum, &iou| sum + of(iou)) / n;
+    let mean_iou = mean(&|iou| iou);
+    let variance = mean(&|iou| (iou - mean_iou).powi(2));
     let recall = |least: f64| Share::new(ious.iter().filter(|&&iou| iou >= least).count(), of);
     Timed {
         of,

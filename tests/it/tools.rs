@@ -160,6 +160,9 @@ fn answers_about_the_world_come_from_looking() {
     let absent: u64 =
         kinds.iter().filter(|kind| kind["kind"] == "absent").filter_map(|kind| kind["seeing"]["of"].as_u64()).sum();
     assert_eq!(world["false_refusals"]["of"].as_u64(), Some(24 - absent));
+    let answers = world["answers"].as_array().unwrap();
+    let right = answers.iter().filter(|answer| answer["right"] == true).count() as u64;
+    assert_eq!((answers.len(), right), (24, sum("seeing", "hits")));
 }
 
 #[test]

@@ -55,7 +55,7 @@ enum What {
     Find(find::Args),
     /// Text burned into the picture that names an answer, and how many answers it changes
     Injection(injection::Args),
-    /// Accuracy on generated videos, by kind of question, with and without looking
+    /// Accuracy on generated videos, by kind of question, with and without looking; `--json` also lists every answer
     World(world::Args),
     /// When things happen: Charades-STA, ActivityNet Captions, QVHighlights, TimeLens-Bench
     Ground(public::GroundArgs),
