@@ -46,6 +46,8 @@ pub(super) fn open_cancellable(path: &Path, limits: &Limits, cancel: Arc<AtomicB
     let mut info = VideoInfo::read(&demuxer, stream);
     if !scan::is_plausible(path, &info) {
         scan::measure(path, &mut info, limits);
+    } else if info::own_length(&demuxer, stream).is_none() {
+        scan::count_from_start(path, &mut info, limits);
     }
     Ok(Video { path: path.to_path_buf(), demuxer, info, limits: limits.clone() })
 }

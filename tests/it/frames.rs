@@ -539,3 +539,48 @@ fn a_last_frame_that_the_header_gives_no_time_is_seen_as_long_as_others() {
         assert!((last - end).abs() < 0.04, "{path:?}: {last}");
     }
 }
+
+/// What the command says of a video: its length, and the stretch that it looked at.
+fn told(path: &Path) -> (f64, f64, f64) {
+    let outcome = longsight(&["frames", path.to_str().unwrap(), "--max-frames", "4", "--json"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{path:?}");
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(told["frames"].as_array().unwrap().len(), 4, "{path:?}");
+    let number = |pointer: &str| told.pointer(pointer).unwrap().as_f64().unwrap();
+    (number("/video/duration_s"), number("/coverage/from"), number("/coverage/to"))
+}
+
+#[test]
+fn a_file_that_starts_late_ends_where_its_pictures_do() {
+    let folder = tempfile::tempdir().unwrap();
+    // Half a minute in, and less than the video is long.
+    for start in [4, 30] {
+        let clip = Clip::steady(0).at((1, 25), (0..200).map(|n| n + start * 25).collect());
+        for name in ["late.mkv", "late.flv", "late.mp4", "late.nut"] {
+            let path = folder.path().join(name);
+            if !clip.write(&path) {
+                return;
+            }
+            // Matroska's length in milliseconds and FLV's in seconds, counted from zero, and from the first picture.
+            let (length, unit) =
+                if name.ends_with("mkv") { (&b"\x44\x89\x88"[..], 1e3) } else { (&b"duration\0"[..], 1.0) };
+            let lengths = if name.ends_with("mkv") || name.ends_with("flv") { vec![0, start] } else { vec![] };
+            let check = || {
+                let (length, from, to) = told(&path);
+                let near = |found: f64, expected: i64| (found - expected as f64).abs() < 0.25;
+                assert!(
+                    near(length, 8) && near(from, start) && near(to, start + 8),
+                    "{name}: {length} s, {from} to {to}"
+                );
+            };
+            check();
+            for from in lengths {
+                let mut bytes = std::fs::read(&path).unwrap();
+                let at = bytes.windows(length.len()).position(|window| window == length).unwrap() + length.len();
+                bytes[at..at + 8].copy_from_slice(&((8 + from) as f64 * unit).to_be_bytes());
+                std::fs::write(&path, bytes).unwrap();
+                check();
+            }
+        }
+    }
+}
