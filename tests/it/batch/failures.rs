@@ -86,6 +86,26 @@ fn a_video_that_was_replaced_and_fails_leaves_no_answers_about_the_old_one() {
 }
 
 #[test]
+fn the_command_names_model_and_pipeline_from_any_folder() {
+    let batch = Batch::of(&["a.mp4"], TWO);
+    let folder = batch.folder.path();
+    std::os::unix::fs::symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/models/longsight-tiny"), folder.join("my model"))
+        .unwrap();
+    std::fs::write(folder.join("mine.toml"), "[decode]\nmax_frames = 4\n[budget]\nmemory = \"1M\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longsight"));
+    command.args(batch.arguments(&["--model", "my model", "--pipeline", "mine.toml"])).current_dir(folder);
+    command.env("LONGSIGHT_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
+    assert_eq!(command.output().unwrap().status.code(), Some(4));
+    let [line] = &batch.lines("failed.jsonl")[..] else { panic!("not one line") };
+    let again = shell(line["command"].as_str().unwrap());
+    // Run in another folder, it comes as far as the batch did: what is planned does not fit.
+    assert_eq!(again.status.code(), Some(6), "{again:?}");
+    batch.ends(4, &["--memory", "1M"]);
+    let [line] = &batch.lines("failed.jsonl")[..] else { panic!("not one line") };
+    assert!(line["command"].as_str().unwrap().contains("--pipeline=balanced"), "a name stays a name: {line}");
+}
+
+#[test]
 fn nothing_to_read_is_an_error_of_the_input() {
     let batch = Batch::new(TWO);
     assert_eq!(batch.run(&[]).code, Some(3));
