@@ -9,6 +9,7 @@ use super::report::Warnings;
 use super::sampling::{EPSILON_S, Picks};
 use ffmpeg_next::frame;
 use longsight_models::{Span, Timestamp};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -140,6 +141,11 @@ impl Walk {
         }
         self.last_end_s = end_s.or(Some(time.seconds()));
         Ok(Some(Picked { frame: self.reader.take_frame(), index, time, end_s }))
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        self.reader.path()
     }
 
     /// How it went so far.
