@@ -2,6 +2,7 @@
 
 use crate::support::clip::{self, Clip};
 use crate::support::command::{longsight, longsight_fed};
+use crate::support::stand_in::LONGSIGHT;
 use crate::support::{files, media};
 use longsight::decode::{self, FrameFacts, Limits, Request, Sampling, Size};
 use longsight_models::Frame;
@@ -313,6 +314,33 @@ fn the_command_lists_frames_and_writes_them() {
 }
 
 #[test]
+fn the_environment_is_heard_unless_a_flag_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    if !Clip::steady(100).write(&path) {
+        return;
+    }
+    let frames = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = Command::new(LONGSIGHT);
+        command.args(["frames", "--json"]).arg(&path).args(more).envs(variables.iter().copied());
+        let run = command.output().unwrap();
+        let count = || {
+            let listed: serde_json::Value = serde_json::from_slice(&run.stdout).ok()?;
+            Some(listed["frames"].as_array()?.len())
+        };
+        count().ok_or(run.status.code())
+    };
+    let both = [("LONGSIGHT_FPS", "5"), ("LONGSIGHT_MAX_FRAMES", "7")];
+    assert_eq!(frames(&both[..1], &[]), Ok(20));
+    assert_eq!(frames(&both[1..], &[]), Ok(7));
+    assert_eq!(frames(&both, &["--fps", "1", "--max-frames", "9"]), Ok(4));
+    assert_eq!(frames(&both, &["--uniform", "3"]), Ok(3));
+    assert_eq!(frames(&both, &["--at", "1,2"]), Ok(2));
+    assert_eq!(frames(&both, &["--at", "1,2", "--fps", "1"]), Err(Some(2)));
+    assert_eq!(frames(&[("LONGSIGHT_FPS", "0")], &[]), Err(Some(2)));
+}
+
+#[test]
 fn a_range_outside_the_video_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mp4");
@@ -330,6 +358,7 @@ fn wrong_arguments_are_usage_errors() {
         &["frames", "a.mp4", "--fps", "nan"],
         &["frames", "a.mp4", "--uniform", "0"],
         &["frames", "a.mp4", "--uniform", "3", "--fps", "2"],
+        &["frames", "a.mp4", "--at", "3", "--max-frames", "2"],
         &["frames", "a.mp4", "--at", "1,x"],
         &["frames", "a.mp4", "--from", "5", "--to", "5"],
         &["frames", "a.mp4", "--size", "640"],
