@@ -48,7 +48,7 @@ pub use inquire::ask;
 pub use model::{LoadError, Model, Outline};
 pub use moments::{MOMENTS_SCHEMA, Moment, Moments, find};
 pub use plan::{
-    CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, PromptPlan, SamplePlan, VisionPlan,
+    CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, PromptPlan, SamplePlan, ScenesPlan, VisionPlan,
 };
 pub use question::{MAX_QUESTION_CHARS, QuestionFault};
 pub use reading::{Indexed, index};

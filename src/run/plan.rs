@@ -9,6 +9,7 @@ use crate::generate;
 use crate::index::KvFormat;
 use crate::prefill::{Heads, Pattern, PatternFile};
 use crate::recipe::{Budget, Options, PrefillMode};
+use crate::scenes::Detector;
 use longsight_models::{Card, Processor, Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Plan {
     pub pipeline: String,
     /// Which frames
     pub decode: DecodePlan,
+    /// How scenes were found, where they were surveyed: `describe`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenes: Option<ScenesPlan>,
     /// How large
     pub vision: VisionPlan,
     /// Which of them go on
@@ -76,6 +80,24 @@ pub struct VisionPlan {
     pub height: u32,
     /// Visual tokens of the whole video
     pub tokens: usize,
+}
+
+/// How scenes are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenesPlan {
+    /// The detector's name
+    pub detector: String,
+    /// Its settings
+    pub settings: BTreeMap<String, f64>,
+}
+
+impl ScenesPlan {
+    pub(super) fn of(detector: &dyn Detector) -> Self {
+        let settings = detector.settings();
+        let number = |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_f64()?));
+        let settings = settings.as_object().into_iter().flatten().filter_map(number).collect();
+        Self { detector: detector.name().to_owned(), settings }
+    }
 }
 
 /// Which of the encoded frames go on.
@@ -258,6 +280,7 @@ impl Plan {
                 effective_fps,
                 frames: known.map(|_| look.frames as u64),
             },
+            scenes: None,
             vision: VisionPlan { width: look.size.width, height: look.size.height, tokens: look.tokens },
             prompt: PromptPlan { visual_window: options.prompt.visual_window },
             prefill: prefill(options, card, patterns, look.prompt()),
