@@ -9,7 +9,7 @@ use super::store::{Store, line_of};
 use crate::decode::{self, DecodeError, Feed, Limits, VideoFacts};
 use crate::index;
 use crate::recipe::Options;
-use crate::run::{self, Event, Model, Plan, Rates, RunError};
+use crate::run::{self, Asks, Event, Model, Plan, Rates, RunError};
 use blake3::Hash;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -293,8 +293,16 @@ pub(super) fn prepare(
     let model = &brief.model;
     let (processor, patterns) = (model.vlm().processor(), model.patterns());
     let (plan, _) =
-        // A batch has no limit on time, to which checks would count.
-        Plan::resolve(&brief.pipeline, &brief.options, video.info(), processor, patterns, brief.rates.as_ref(), 0)
+        // A batch has no limit on time, to which what is asked would count.
+        Plan::resolve(
+            &brief.pipeline,
+            &brief.options,
+            video.info(),
+            processor,
+            patterns,
+            brief.rates.as_ref(),
+            Asks::default(),
+        )
             .map_err(RunError::from)?;
     let job = |question| Job::new(&source.place, &facts.fingerprint, question, &plan, model.facts());
     let jobs = brief.questions.of(source).iter().map(job).collect();

@@ -327,7 +327,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     // The file is looked at before the model is loaded: a wrong path is told at once.
     let input = Input::open(&args.video, &context.decoder.limits())?;
     if args.dry_run {
-        let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
+        let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, &questions, context)?;
         return match format {
             Format::Text => args.output.write(&plan::table(&forecast, context)),
             Format::Json => args.output.write(&output::line(&forecast)?),
