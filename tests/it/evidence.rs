@@ -1,6 +1,7 @@
 //! Checked evidence, conditions on time and `find`, through the binary, on clips whose truth is known.
 
 use crate::support::command::{Outcome, longsight};
+use ffmpeg_next as ffmpeg;
 use longsight_models::Span;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
@@ -16,6 +17,68 @@ fn clip(seed: u64) -> (tempfile::TempDir, PathBuf, Script) {
     let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
     encode(&script, &path, &EncodeOptions { width: 192, height: 192, ..EncodeOptions::default() }).unwrap();
     (folder, path, script)
+}
+
+/// A copy of a clip of key frames alone, without those of a stretch.
+fn without(path: &Path, hole: Span) -> PathBuf {
+    let out = path.with_file_name("hole.mp4");
+    let mut input = ffmpeg::format::input(path).unwrap();
+    let mut output = ffmpeg::format::output(&out).unwrap();
+    let stream = input.stream(0).unwrap();
+    output.add_stream(None::<ffmpeg::Codec>).unwrap().set_parameters(stream.parameters());
+    output.stream_mut(0).unwrap().set_time_base(stream.time_base());
+    output.write_header().unwrap();
+    let (from, to) = (input.stream(0).unwrap().time_base(), output.stream(0).unwrap().time_base());
+    for (_, mut packet) in input.packets() {
+        let seconds = packet.pts().unwrap() as f64 * f64::from(from);
+        if !hole.contains(seconds) {
+            packet.rescale_ts(from, to);
+            packet.set_stream(0);
+            packet.write_interleaved(&mut output).unwrap();
+        }
+    }
+    output.write_trailer().unwrap();
+    out
+}
+
+#[test]
+fn what_begins_behind_a_hole_does_not_begin_before_it() {
+    ffmpeg::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let when = |video: &Path, thing: &str| -> Vec<Span> {
+        let question = format!("When is the {thing} visible?");
+        let outcome = longsight(&["ask", video.to_str().unwrap(), &question, "--json", "--no-index"]);
+        let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let second = |span: &Value, name: &str| span[name].as_f64().unwrap();
+        let found = answer["evidence"].as_array().unwrap().iter();
+        found.map(|span| Span::new(second(span, "start"), second(span, "end"))).collect()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() <= 0.51;
+    let mut tried = 0;
+    for seed in 4_500_000.. {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+        let late = |(_, spans): &&(String, Vec<Span>)| matches!(spans[..], [only] if only.start >= 7.0 && only.duration() >= 3.0 && only.end < 22.0);
+        let things = things(&script);
+        let Some((thing, spans)) = things.iter().find(late) else { continue };
+        let start = spans[0].start;
+        let options = EncodeOptions { width: 192, height: 192, gop: 1, ..EncodeOptions::default() };
+        encode(&script, &path, &options).unwrap();
+        // Not every thing is found as it is.
+        if !matches!(when(&path, thing)[..], [only] if near(only.start, start)) {
+            continue;
+        }
+        // Whichever frame of a pair the hole comes behind.
+        for length in [4.4, 4.9] {
+            let holed = without(&path, Span::new(start - length, start - 0.01));
+            let found = when(&holed, thing);
+            assert!(found.iter().all(|span| span.start > start - 1.0), "{thing} from {start}, {length} s: {found:?}");
+        }
+        tried += 1;
+        if tried == 2 {
+            return;
+        }
+    }
 }
 
 /// Every span in which a thing is seen, by name, of things that keep their colour.
