@@ -5,7 +5,7 @@ use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
 /// One time: `1:02:03.5`, `12:30`, `12.5`, `12.5s`, `12.5 seconds`.
-const TIME: &str = r"(?:(\d{1,3}:[0-5]?\d(?::[0-5]?\d)?(?:\.\d+)?)|(\d+(?:\.\d+)?))\s*(s\b|sec\b|secs\b|seconds?\b)?";
+const TIME: &str = r"(?:(\d+:[0-5]?\d(?::[0-5]?\d)?(?:\.\d+)?)|(\d+(?:\.\d+)?))\s*(s\b|sec\b|secs\b|seconds?\b)?";
 
 /// A span between two times; bare numbers count only when a unit stands somewhere after them in the same clause.
 static BETWEEN: LazyLock<Regex> =
@@ -113,3 +113,6 @@ mod tests {
         }
     }
 }
+            ("from 1234:56 to 20:35:00", vec![(74_096.0, 74_100.0)]),
+            ("at 1000:00:01", vec![(3_600_001.0, 3_600_001.0)]),
+            ("12012.5 to 12014.25 seconds", vec![(12_012.5, 12_014.25)]),
