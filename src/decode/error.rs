@@ -254,7 +254,9 @@ impl DecodeError {
             Self::OpenTimeout { .. } | Self::Stalled { .. } => "copy it to a local disk and try again",
             Self::NoFrames { .. } => "the file is damaged or encrypted; does it play elsewhere?",
             Self::OutOfMemory { limit: Some(_), .. } => "give its decoder more with --decoder-memory",
-            Self::OutOfMemory { .. } => "free some memory, or scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`",
+            Self::OutOfMemory { .. } => {
+                "free some memory, or scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`"
+            }
             Self::NotStarted { .. } => "`--in-process-decoder` decodes without a process of its own",
             Self::Crashed { .. } => "the file is damaged or hostile, or needs more memory than --decoder-memory allows",
             Self::Garbled { .. } => "the file is damaged or hostile",
@@ -374,8 +376,8 @@ pub enum WarningKind {
         /// Where the pictures end, in seconds
         end_s: f64,
     },
-    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at; nobody
-    /// hears of those behind the last time that was asked for
+    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at; of
+    /// those behind the last time that was asked for, streams that can be joined as bytes tell where they were asked for to the end
     TimesGoBack {
         /// The first of them, in seconds
         to_s: f64,

@@ -326,6 +326,25 @@ impl Reader {
         }
     }
 
+    /// Reads to the end without decoding, and gives each place where the clock, which stood at `last`, goes back by more than `by` seconds:
+    /// from where, and where to.
+    pub(super) fn returns(&mut self, mut last: f64, by: f64) -> Result<Vec<(f64, f64)>, DecodeError> {
+        let mut returns = Vec::new();
+        loop {
+            let packet = match self.queue.pop_front() {
+                None => self.read_packet()?,
+                waiting => waiting,
+            };
+            let Some(packet) = packet else { return Ok(returns) };
+            let Some(time) = packet.pts().map(|pts| self.seconds(pts)) else { continue };
+            if time < last - by {
+                returns.push((last, time));
+                last = time;
+            }
+            last = last.max(time);
+        }
+    }
+
     /// Packets of the stream read so far, or sought past.
     pub(super) fn position(&self) -> u64 {
         self.position
