@@ -16,7 +16,7 @@ use super::reflect::reflect;
 use super::search::{add, parts, sweep};
 use super::{Answer, Asks, Cancel, Job, Model, Plan, Question, QuestionPlan, RunError, Sink, Timing};
 use crate::decode::Feed;
-use crate::evidence::{self, Check, Evidence, Status};
+use crate::evidence::{self, Check, Coverage, Evidence, Status};
 use crate::index::Shelf;
 use crate::question::{self, Choice, Constraint, Derived, Found, Ordinal, Reading};
 use crate::recipe::SearchMode;
@@ -365,8 +365,13 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
         Constraint::Ordinal(ordinal) => Some(*ordinal),
         _ => None,
     });
-    if question.choices.is_empty() && question::asks_when(&reading.content) && !answer.evidence.is_empty() {
-        times(&mut answer, ordinal);
+    let asks_when = question::asks_when(&reading.content);
+    if question.choices.is_empty() {
+        if asks_when && !answer.evidence.is_empty() {
+            times(&mut answer, ordinal);
+        } else {
+            bound(&mut answer, asks_when);
+        }
     }
     if let Some(ordinal) = ordinal {
         let asked = QuestionPlan { asked: reading.content.clone(), constraints: Vec::new() };
@@ -388,6 +393,21 @@ fn best(evidence: &[Evidence]) -> fn(&Evidence) -> bool {
         () if evidence.iter().any(|span| span.verified) => |span| span.verified || span.score >= LIKELY,
         () if evidence.iter().any(|span| span.check != Check::Contradicted) => |span| span.check != Check::Contradicted,
         () => |_| true,
+    }
+}
+
+/// What an answer comes to that is nothing but times outside of what was looked at; a warning says which.
+const NO_TIME: &str = "The time was not found in the video.";
+
+/// Leaves no time in an answer's words that its video does not have.
+fn bound(answer: &mut Answer, asks_when: bool) {
+    let Coverage { from, to, .. } = answer.coverage;
+    let named = evidence::spans_in(&answer.answer);
+    let outside = |span: &Span| span.end < from || span.start > to;
+    if asks_when && !named.is_empty() && named.iter().all(outside) {
+        NO_TIME.clone_into(&mut answer.answer);
+    } else {
+        answer.answer = evidence::clipped(&answer.answer, to);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::support::command::{Outcome, longsight};
 use crate::support::media;
+use longsight::evidence;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
@@ -105,6 +106,45 @@ fn a_clock_that_goes_back_is_told() {
         let told = warnings(&joined);
         let counted = told.contains(&format!("{times} time{} the clock goes back", if times == 1 { "" } else { "s" }));
         assert!(counted || told.matches("1 time the clock goes back").count() == times, "{told}");
+    }
+}
+
+/// The bundled model misreads clocks on which the times in its prompt get one more digit.
+#[test]
+fn no_answer_names_a_time_that_the_video_does_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = clip(folder.path(), "clip.mp4", 20.0);
+    for start in [9_990, 99_990, 359_995] {
+        let late = folder.path().join("late.mp4");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-y", "-i"]).arg(&path).args([
+            "-c",
+            "copy",
+            "-output_ts_offset",
+            &start.to_string(),
+        ]);
+        if !ffmpeg.arg(&late).status().is_ok_and(|status| status.success()) {
+            println!("skipped: no ffmpeg to make a video with that starts late");
+            return;
+        }
+        let things = ["red star", "blue ring", "green circle", "yellow square", "purple heart", "white cross"];
+        let questions: Vec<String> = things.iter().map(|thing| format!("When is the {thing} visible?")).collect();
+        let mut arguments = vec!["ask", late.to_str().unwrap(), "--no-check", "--no-index", "--json"];
+        arguments.extend(questions.iter().map(String::as_str));
+        let outcome = longsight(&arguments);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        for line in outcome.stdout.lines() {
+            let answer: Value = serde_json::from_str(line).unwrap();
+            let text = answer["answer"].as_str().unwrap();
+            let (from, to) = (answer["coverage"]["from"].as_f64().unwrap(), answer["coverage"]["to"].as_f64().unwrap());
+            for span in evidence::spans_in(text) {
+                assert!(span.start >= from - 0.1 && span.end <= to + 0.1, "{text}: {from} to {to} s");
+            }
+            if text == "The time was not found in the video." {
+                assert_eq!(answer["status"], "unsupported", "{answer}");
+                assert!(answer["warnings"].to_string().contains("where no frame was seen"), "{answer}");
+            }
+        }
     }
 }
 
