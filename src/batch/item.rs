@@ -9,7 +9,7 @@ use super::store::{Store, line_of};
 use crate::decode::{self, DecodeError, Feed, Limits, VideoFacts};
 use crate::index;
 use crate::recipe::Options;
-use crate::run::{self, Event, Model, Plan, Rates, RunError};
+use crate::run::{self, Asks, Event, Model, Plan, Rates, RunError};
 use blake3::Hash;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,12 @@ impl ItemError {
         matches!(self, Self::Run(RunError::Decode(error)) if error.is_breakdown())
     }
 
+    /// Whether there is nothing that could be a video, and so not what was there before.
+    fn is_of_nothing(&self) -> bool {
+        use DecodeError::{Empty, Folder, NotRegular};
+        matches!(self, Self::Run(RunError::Decode(Empty { .. } | Folder { .. } | NotRegular { .. })))
+    }
+
     /// Whether the item was stopped on request.
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(self, Self::Run(RunError::Cancelled | RunError::Decode(DecodeError::Cancelled { .. })))
@@ -148,6 +154,15 @@ pub(super) enum Worked {
     Unasked,
 }
 
+/// What an item is about, as soon as it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    /// The file's fingerprint; empty where there is nothing that could be a video
+    pub(super) content: String,
+    /// Hash of it and of what is tried; `None` where nothing can be
+    pub(super) tried: Option<Hash>,
+}
+
 /// A video that is known and not yet decoded.
 pub(super) struct Prepared {
     pub(super) facts: VideoFacts,
@@ -156,13 +171,13 @@ pub(super) struct Prepared {
     video: Feed,
 }
 
-/// Works an item off. The hash of the attempt goes to `attempt` as soon as it is known.
+/// Works an item off. What it is about goes to `attempt` as soon as it is known.
 pub(super) fn work(
     source: &Source,
     brief: &Brief,
     store: &Mutex<Store>,
     desk: &Desk,
-    attempt: &OnceLock<Hash>,
+    attempt: &OnceLock<Attempt>,
 ) -> Result<Worked, ItemError> {
     if brief.questions.of(source).is_empty() {
         return Ok(Worked::Unasked);
@@ -174,10 +189,15 @@ pub(super) fn work(
         return Err(RunError::Cancelled.into());
     }
     let before = Stamp::of(&source.path);
-    let fingerprint = fingerprint(source)?;
-    let tried = key::attempt(&fingerprint, &brief.options, brief.model.facts());
     // It is set here alone, once.
-    let _ = attempt.set(tried);
+    let found = |content: &str, tried| drop(attempt.set(Attempt { content: content.to_owned(), tried }));
+    let fingerprint = fingerprint(source).inspect_err(|error| {
+        if error.is_of_nothing() {
+            found("", None);
+        }
+    })?;
+    let tried = key::attempt(&fingerprint, &brief.options, brief.model.facts());
+    found(&fingerprint, Some(tried));
     if let (false, Some(record)) = (brief.retry_failed, held(store).failures().of(&source.place, &tried)) {
         return Ok(Worked::FailedBefore { unreadable: record.is_unreadable() });
     }
@@ -273,8 +293,16 @@ pub(super) fn prepare(
     let model = &brief.model;
     let (processor, patterns) = (model.vlm().processor(), model.patterns());
     let (plan, _) =
-        // A batch has no limit on time, to which checks would count.
-        Plan::resolve(&brief.pipeline, &brief.options, video.info(), processor, patterns, brief.rates.as_ref(), 0)
+        // A batch has no limit on time, to which what is asked would count.
+        Plan::resolve(
+            &brief.pipeline,
+            &brief.options,
+            video.info(),
+            processor,
+            patterns,
+            brief.rates.as_ref(),
+            Asks::default(),
+        )
             .map_err(RunError::from)?;
     let job = |question| Job::new(&source.place, &facts.fingerprint, question, &plan, model.facts());
     let jobs = brief.questions.of(source).iter().map(job).collect();

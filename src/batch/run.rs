@@ -2,12 +2,11 @@
 
 use super::crew::{self, Ended, Shared, Watch};
 use super::gather::Source;
-use super::item::{self, Brief, ItemError, Stage, Worked, held};
+use super::item::{self, Attempt, Brief, ItemError, Stage, Worked, held};
 use super::report::{Counts, Explained, FailureRecord};
 use super::store::{Store, StoreError};
 use crate::decode::limits::STALL_TIMEOUT;
 use crate::run::{Cancel, Question};
-use blake3::Hash;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -89,7 +88,7 @@ impl Progress {
 /// What became of an item.
 struct Outcome {
     source: Source,
-    attempt: Option<Hash>,
+    attempt: Option<Attempt>,
     stage: Stage,
     ended: Ended<Result<Worked, ItemError>>,
 }
@@ -185,7 +184,7 @@ impl Batch<'_> {
         let shared = self.shared.clone();
         self.under_way.spawn(async move {
             let (stage, ended) = crew::attend(work, watch, shared, cancel).await;
-            Outcome { source, attempt: attempt.get().copied(), stage, ended }
+            Outcome { source, attempt: attempt.get().cloned(), stage, ended }
         });
     }
 
@@ -195,7 +194,7 @@ impl Batch<'_> {
         self.items.remove(&source.place);
         let path = || source.path.clone();
         let (error, left_behind) = match ended {
-            Ended::Done(Ok(worked)) => return self.note(&source, worked),
+            Ended::Done(Ok(worked)) => return self.note(&source, worked, attempt.as_ref()),
             // Stopped with the whole batch: nothing came of it.
             Ended::Done(Err(error)) if error.is_cancelled() => return Ok(()),
             Ended::Done(Err(error)) => (error, false),
@@ -211,7 +210,7 @@ impl Batch<'_> {
             schema: "longsight.failure/1".to_owned(),
             video: source.path.to_string_lossy().into_owned(),
             place: source.place.clone(),
-            attempt: attempt.map(|attempt| attempt.to_hex().to_string()),
+            attempt: attempt.as_ref().and_then(|attempt| Some(attempt.tried?.to_hex().to_string())),
             stage,
             code: code.to_owned(),
             message,
@@ -226,10 +225,16 @@ impl Batch<'_> {
         counts.left_behind += u64::from(left_behind);
         self.progress.finish(&source, worked, self.started);
         (self.sink)(Event::Failed(&record));
+        self.outdate(&source, attempt.as_ref())?;
         held(&self.store).fail(record)
     }
 
-    fn note(&mut self, source: &Source, worked: Worked) -> Result<(), StoreError> {
+    /// What was answered about another video at the same place says nothing of the one that fails there now.
+    fn outdate(&self, source: &Source, attempt: Option<&Attempt>) -> Result<(), StoreError> {
+        attempt.map_or(Ok(()), |attempt| held(&self.store).outdate(&source.place, &attempt.content))
+    }
+
+    fn note(&mut self, source: &Source, worked: Worked, attempt: Option<&Attempt>) -> Result<(), StoreError> {
         let counts = &mut self.progress.counts;
         let mut fresh = 0;
         match worked {
@@ -249,6 +254,7 @@ impl Batch<'_> {
                 counts.failed += 1;
                 counts.failed_before += 1;
                 counts.failed_input += u64::from(unreadable);
+                self.outdate(source, attempt)?;
             }
             Worked::Growing => {
                 counts.skipped += 1;

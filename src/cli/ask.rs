@@ -124,11 +124,12 @@ impl ModelArgs {
         Model::untuned(&self.model, &folder, &self.load_options()?).map_err(|error| self.refused(error))
     }
 
-    /// The flags as they would be written.
+    /// The flags as they would be written, in whatever folder.
     pub(super) fn flags(&self) -> Vec<String> {
+        let model = if Path::new(&self.model).is_dir() { anywhere(&self.model) } else { self.model.clone() };
         let dtype = self.dtype().to_possible_value().map(|value| value.get_name().to_owned());
         let device = Some(self.device.to_string());
-        [flag("model", Some(&self.model)), flag("device", device), flag("dtype", dtype)].into_iter().flatten().collect()
+        [flag("model", Some(model)), flag("device", device), flag("dtype", dtype)].into_iter().flatten().collect()
     }
 
     fn refused(&self, error: LoadError) -> Failure {
@@ -237,6 +238,11 @@ impl PipelineArgs {
     }
 }
 
+/// A path that names the same from any folder.
+fn anywhere(path: &str) -> String {
+    std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok()).unwrap_or(path.to_owned())
+}
+
 /// `--name=value`, if there is a value.
 fn flag(name: &str, value: Option<impl std::fmt::Display>) -> Option<String> {
     value.map(|value| format!("--{name}={value}"))
@@ -266,11 +272,13 @@ impl ReadingArgs {
         Ok(file.overridden_by(&flags))
     }
 
-    /// The flags as they would be written.
+    /// The flags as they would be written, in whatever folder.
     pub(super) fn flags(&self) -> Vec<String> {
+        let built_in = recipe::BUILT_IN.iter().any(|(name, _)| *name == self.pipeline);
+        let pipeline = if built_in { self.pipeline.clone() } else { anywhere(&self.pipeline) };
         let prefill = self.prefill.and_then(|mode| mode.to_possible_value());
         let flags = [
-            flag("pipeline", Some(&self.pipeline)),
+            flag("pipeline", Some(pipeline)),
             flag("from", self.from),
             flag("to", self.to),
             flag("fps", self.fps),
@@ -319,7 +327,7 @@ fn answer_all(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     // The file is looked at before the model is loaded: a wrong path is told at once.
     let input = Input::open(&args.video, &context.decoder.limits())?;
     if args.dry_run {
-        let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, questions.first(), context)?;
+        let forecast = plan::forecast(&input, &args.model, &args.pipeline, &options, &questions, context)?;
         return match format {
             Format::Text => args.output.write(&plan::table(&forecast, context)),
             Format::Json => args.output.write(&output::line(&forecast)?),

@@ -60,10 +60,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
 fn describe(args: &Args, context: &Context, cancel: &Cancel) -> Result {
     let prompt = Question::read(&args.prompt, &[])?;
     let format = args.output.format(context)?;
-    let detector = args.detection.detector()?;
     args.output.check(&[&args.video])?;
     args.excerpts.check(&[&args.video])?;
     let options = args.pipeline.options()?;
+    let detector = args.detection.detector(&options)?;
     // A wrong path is told before the model is loaded.
     let input = Input::open(&args.video, &context.decoder.limits())?;
     let facts = input.facts()?;

@@ -8,6 +8,9 @@ use super::{Context, output, parse_time, wait};
 use crate::decode::{DecodeReport, Feed, FrameFacts, Limits, Request, Sampling, Size, VideoFacts};
 use crate::run::Cancel;
 use crate::sample::{self, Wishes};
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageEncoder, RgbImage};
 use longsight_models::Frame;
@@ -30,17 +33,17 @@ pub(super) struct Args {
     /// Video file, or - to read a pipe
     video: PathBuf,
     /// Frames per second; above the video's own rate, every frame once
-    #[arg(long, value_parser = parse_rate)]
+    #[arg(long, value_parser = parse_rate, env = "LONGSIGHT_FPS")]
     fps: Option<f64>,
     /// Frames at most, spread over the whole range
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), env = "LONGSIGHT_MAX_FRAMES")]
     max_frames: Option<u64>,
     /// This many frames, from the middles of equal parts
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["fps", "max_frames"])]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     uniform: Option<u64>,
     /// The frames shown at these times
     #[arg(long, value_name = "T,...", value_delimiter = ',', value_parser = parse_time,
-          conflicts_with_all = ["fps", "max_frames", "uniform", "from", "to"])]
+          conflicts_with_all = ["uniform", "from", "to"])]
     at: Vec<f64>,
     /// Start here
     #[arg(long, value_name = "T", value_parser = parse_time)]
@@ -107,6 +110,25 @@ struct Plan {
     from: Option<f64>,
     to: Option<f64>,
     size: Option<(u32, u32)>,
+}
+
+impl Args {
+    /// Lets the flags that choose frames otherwise win over the environment's rate and number; with those given as flags they do not go
+    /// together. The parser takes both for the same.
+    pub(super) fn settle(&mut self, given: &ArgMatches) -> std::result::Result<(), clap::Error> {
+        let chosen = if self.uniform.is_some() { "--uniform <N>" } else { "--at <T,...>" };
+        if self.uniform.is_none() && self.at.is_empty() {
+            return Ok(());
+        }
+        for (name, flag) in [("fps", "--fps <FPS>"), ("max_frames", "--max-frames <N>")] {
+            if given.value_source(name) == Some(ValueSource::CommandLine) {
+                let message = format!("the argument '{chosen}' cannot be used with '{flag}'\n");
+                return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        (self.fps, self.max_frames) = (None, None);
+        Ok(())
+    }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {

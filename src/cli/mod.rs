@@ -37,7 +37,7 @@ pub use model_dir::resolve;
 pub use schemas::schemas;
 pub use time::parse_time;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Ask questions about hours of video on your own machine; answers come with checked timestamps.
@@ -101,6 +101,17 @@ enum Command {
     Man(completions::ManArgs),
 }
 
+/// Reads the arguments and the environment.
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let given = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut cli = Cli::from_arg_matches(&given).map_err(|error| error.format(&mut command))?;
+    if let (Command::Frames(args), Some((_, given))) = (&mut cli.command, given.subcommand()) {
+        args.settle(given).map_err(|error| error.format(&mut command))?;
+    }
+    Ok(cli)
+}
+
 /// Parses the arguments, runs the command and gives its exit code. What is printed is lost where stdout was closed when the process
 /// began, whatever stands in its place now.
 #[must_use]
@@ -111,7 +122,7 @@ pub fn main(stdout_was_closed: bool) -> ExitCode {
     if stdout_was_closed {
         output::close();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),
     };

@@ -6,12 +6,13 @@ use super::time::format_time;
 use super::video::Input;
 use super::{Context, output, rates, wait};
 use crate::recipe::Options;
-use crate::run::{self, Forecast, Prospect, Question};
+use crate::run::{self, Forecast, Foreseen, Prospect, Question};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = r#"Examples:
   longsight plan film.mp4
   longsight plan film.mp4 "When does it rain?" --memory 4G --budget 60s
+  longsight plan film.mp4 "Who speaks after 2:00?" "When is the demo shown?"
   longsight plan film.mp4 --pipeline hour --json
   longsight plan film.mp4 --model Qwen/Qwen3-VL-8B-Instruct --dtype q8_0 --max-tokens 32000"#;
 
@@ -21,8 +22,11 @@ const EXAMPLES: &str = r#"Examples:
 pub(super) struct Args {
     /// The video; `-` reads a pipe
     video: PathBuf,
-    /// What would be asked
-    question: Option<String>,
+    /// What would be asked: one or more questions, which share one reading of the video
+    questions: Vec<String>,
+    /// The answers to choose from, for multiple choice
+    #[arg(long, num_args = 1.., value_name = "CHOICE")]
+    choices: Vec<String>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -35,10 +39,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
 }
 
 fn foretell(args: &Args, context: &Context) -> Result {
-    let question = args.question.as_deref().map(|text| Question::read(text, &[])).transpose()?;
+    let questions = args.questions.iter().map(|text| Question::read(text, &args.choices));
+    let questions = questions.collect::<std::result::Result<Vec<_>, _>>()?;
     let input = Input::open(&args.video, &context.decoder.limits())?;
-    let forecast =
-        forecast(&input, &args.model, &args.pipeline, &args.pipeline.options()?, question.as_ref(), context)?;
+    let options = args.pipeline.options()?;
+    let forecast = forecast(&input, &args.model, &args.pipeline, &options, &questions, context)?;
     if context.json {
         return output::json(&forecast);
     }
@@ -55,7 +60,7 @@ pub(super) fn forecast(
     model: &ModelArgs,
     pipeline: &PipelineArgs,
     options: &Options,
-    question: Option<&Question>,
+    questions: &[Question],
     context: &Context,
 ) -> Result<Forecast> {
     let facts = input.facts()?;
@@ -63,7 +68,7 @@ pub(super) fn forecast(
     let machine = rates::of_machine(outline.facts(), context, || rates::measure(&model.load()?, context))?;
     let rates = rates::of_video(&machine, input, options, outline.fps())?;
     let info = input.video.info();
-    let prospect = Prospect { facts: &facts, info, pipeline: &pipeline.reading.pipeline, options, question };
+    let prospect = Prospect { facts: &facts, info, pipeline: &pipeline.reading.pipeline, options, questions };
     Ok(run::forecast(&outline, &prospect, &rates)?)
 }
 
@@ -82,7 +87,19 @@ pub(super) fn table(forecast: &Forecast, context: &Context) -> String {
         method => format!(", {} after {method}", plan.compress.tokens),
     };
     line("visual tokens", &format!("{}{compress}", plan.vision.tokens));
-    line("prompt", &format!("{} tokens, {} prefill", forecast.prompt_tokens, word(&plan.prefill.mode)));
+    let prompts = match forecast.questions.len() {
+        0 | 1 => String::new(),
+        questions => format!(" for {questions} questions"),
+    };
+    line("prompt", &format!("{} tokens{prompts}, {} prefill", forecast.prompt_tokens, word(&plan.prefill.mode)));
+    for one in &forecast.questions {
+        let Foreseen { question, reading, parts, coverage, prompt_tokens } = one;
+        let (from, to) = (format_time(coverage.from), format_time(coverage.to));
+        let parts = if *parts > 1 { format!(" in {parts} parts") } else { String::new() };
+        let asked =
+            if reading.asked == *question { String::new() } else { format!(", asked as \"{}\"", reading.asked) };
+        line("asked", &format!("\"{question}\": {from} to {to}{parts}, {prompt_tokens} tokens{asked}"));
+    }
     let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
     line(
         "peak memory",

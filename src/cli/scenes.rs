@@ -4,6 +4,7 @@ use super::failure::{Failure, Kind, Result};
 use super::handover::FormatArgs;
 use super::video::Input;
 use super::{Context, handover, output, parse_time, wait};
+use crate::recipe::{self, Options, SceneDetector, Scenes};
 use crate::render;
 use crate::scenes::{self, Adaptive, Content, Detector, MIN_SCENE_S, Similarity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -25,6 +26,9 @@ pub(super) struct Args {
     video: PathBuf,
     #[command(flatten)]
     detection: Detection,
+    /// A built-in pipeline, or a TOML file: its [scenes], and the stretch of its [decode]
+    #[arg(long, value_name = "NAME|FILE", default_value = recipe::DEFAULT, env = "LONGSIGHT_PIPELINE")]
+    pipeline: String,
     /// Start here
     #[arg(long, value_name = "T", value_parser = parse_time)]
     from: Option<f64>,
@@ -38,27 +42,20 @@ pub(super) struct Args {
 /// How scenes are found.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Detection {
-    /// How scenes are found: content cuts where the picture changes, adaptive where it changes more than around,
-    /// similarity at the frames least like the one before
-    #[arg(long, value_enum, default_value_t = Method::Content)]
-    detector: Method,
+    /// How scenes are found [default: content]: content cuts where the picture changes, adaptive where it changes more than
+    /// around, similarity at the frames least like the one before
+    #[arg(long, value_enum)]
+    detector: Option<SceneDetector>,
     /// Content: change from which on a scene begins, 0 to 255 [default: 27]. Adaptive: times the change around
     /// [default: 3]. Similarity: cosine below which a scene may begin [default: 0.9]
     #[arg(long, value_name = "X", value_parser = parse_threshold)]
     threshold: Option<f64>,
-    /// Shortest scene, in seconds
-    #[arg(long, value_name = "S", default_value_t = MIN_SCENE_S, value_parser = parse_time)]
-    min_scene_len: f64,
+    /// Shortest scene, in seconds [default: 0.6]
+    #[arg(long, value_name = "S", value_parser = parse_time)]
+    min_scene_len: Option<f64>,
     /// Similarity: cut at no more than this many frames [default: 24]
     #[arg(long, value_name = "N")]
     max_cuts: Option<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Method {
-    Content,
-    Adaptive,
-    Similarity,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
@@ -67,9 +64,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result {
 }
 
 fn list(args: &Args, context: &Context) -> Result {
-    let range = range(args)?;
+    let pipeline = recipe::load(&args.pipeline).map_err(|error| Failure::new(Kind::Usage, error))?;
+    let range = range(args.from.or(pipeline.decode.from), args.to.or(pipeline.decode.to))?;
     let format = args.output.format(context)?;
-    let detector = args.detection.detector()?;
+    let detector = args.detection.detector(&pipeline)?;
     args.output.check(&[&args.video])?;
     let input = Input::open(&args.video, &context.decoder.limits())?;
     let facts = input.facts()?;
@@ -90,37 +88,49 @@ fn list(args: &Args, context: &Context) -> Result {
     args.output.write(&render::scenes(&found, &facts, &media, format))
 }
 
-fn range(args: &Args) -> Result<Option<Span>> {
-    let (from, to) = (args.from.unwrap_or(f64::NEG_INFINITY), args.to.unwrap_or(f64::INFINITY));
+fn range(asked_from: Option<f64>, asked_to: Option<f64>) -> Result<Option<Span>> {
+    let (from, to) = (asked_from.unwrap_or(f64::NEG_INFINITY), asked_to.unwrap_or(f64::INFINITY));
     if from >= to {
         return Err(Failure::new(Kind::Usage, format!("--from {from} is not before --to {to}")));
     }
-    Ok((args.from.is_some() || args.to.is_some()).then_some(Span { start: from, end: to }))
+    Ok((asked_from.is_some() || asked_to.is_some()).then_some(Span { start: from, end: to }))
 }
 
 impl Detection {
-    /// The detector that was asked for.
+    /// The detector that was asked for, over a pipeline's settings.
     ///
     /// # Errors
     /// With exit code 2 for a setting of another one.
-    pub(super) fn detector(&self) -> Result<Box<dyn Detector>> {
-        if self.max_cuts.is_some() && self.detector != Method::Similarity {
+    pub(super) fn detector(&self, pipeline: &Options) -> Result<Box<dyn Detector>> {
+        let &Self { detector, threshold, min_scene_len, max_cuts } = self;
+        let flags = Options { scenes: Scenes { detector, threshold, min_scene_len, max_cuts }, ..Options::default() };
+        let Scenes { detector, threshold, min_scene_len, max_cuts } = pipeline.overridden_by(&flags).scenes;
+        let detector = detector.unwrap_or_default();
+        if max_cuts.is_some() && detector != SceneDetector::Similarity {
             return Err(Failure::new(Kind::Usage, "--max-cuts is a setting of --detector similarity")
-                .hint("choose that detector, or leave --max-cuts out"));
+                .hint("choose that detector, or leave --max-cuts, or max_cuts of [scenes], out"));
         }
-        let min_scene_s = self.min_scene_len;
-        Ok(match self.detector {
-            Method::Content => {
+        // What flags are refused for is refused in a file too.
+        for (name, value) in [("threshold", threshold), ("min_scene_len", min_scene_len)] {
+            if let Some(value) = value.filter(|value| !(value.is_finite() && *value >= 0.0)) {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    format!("{name} of [scenes] is {value}, which is not 0 or more"),
+                ));
+            }
+        }
+        let min_scene_s = min_scene_len.unwrap_or(MIN_SCENE_S);
+        Ok(match detector {
+            SceneDetector::Content => {
                 let usual = Content::default();
-                Box::new(Content { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s })
+                Box::new(Content { threshold: threshold.unwrap_or(usual.threshold), min_scene_s })
             }
-            Method::Adaptive => {
+            SceneDetector::Adaptive => {
                 let usual = Adaptive::default();
-                Box::new(Adaptive { threshold: self.threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
+                Box::new(Adaptive { threshold: threshold.unwrap_or(usual.threshold), min_scene_s, ..usual })
             }
-            Method::Similarity => {
+            SceneDetector::Similarity => {
                 let usual = Similarity::default();
-                let (threshold, max_cuts) = (self.threshold, self.max_cuts);
                 let threshold = threshold.unwrap_or(usual.threshold);
                 Box::new(Similarity { threshold, max_cuts: max_cuts.unwrap_or(usual.max_cuts), min_scene_s })
             }

@@ -62,6 +62,7 @@ impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         let kind = match error {
             DecodeError::Cancelled { .. } => Kind::Interrupted,
+            DecodeError::OutOfMemory { .. } => Kind::DoesNotFit,
             DecodeError::Ffmpeg { .. } | DecodeError::NotStarted { .. } => Kind::Internal,
             _ => Kind::Input,
         };

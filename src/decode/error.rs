@@ -170,6 +170,15 @@ pub enum DecodeError {
         /// Video packets that were tried
         packets: u64,
     },
+    /// Decoding takes more memory than there is for it
+    #[error("{}: {}", path.display(), scarce(*limit))]
+    OutOfMemory {
+        /// As given
+        #[serde(skip)]
+        path: PathBuf,
+        /// Bytes that the decoder's process may have; `None` where it has none of its own
+        limit: Option<u64>,
+    },
     /// The caller's cancel flag was set
     #[error("{}: decoding was cancelled", path.display())]
     Cancelled {
@@ -244,6 +253,10 @@ impl DecodeError {
             Self::TooLarge { .. } => "scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`",
             Self::OpenTimeout { .. } | Self::Stalled { .. } => "copy it to a local disk and try again",
             Self::NoFrames { .. } => "the file is damaged or encrypted; does it play elsewhere?",
+            Self::OutOfMemory { limit: Some(_), .. } => "give its decoder more with --decoder-memory",
+            Self::OutOfMemory { .. } => {
+                "free some memory, or scale it down: `ffmpeg -i FILE -vf scale=1920:-2 SMALL.mp4`"
+            }
             Self::NotStarted { .. } => "`--in-process-decoder` decodes without a process of its own",
             Self::Crashed { .. } => "the file is damaged or hostile, or needs more memory than --decoder-memory allows",
             Self::Garbled { .. } => "the file is damaged or hostile",
@@ -254,7 +267,8 @@ impl DecodeError {
     /// Whether it is the decoder that failed, rather than the file that was refused.
     #[must_use]
     pub fn is_breakdown(&self) -> bool {
-        matches!(self, Self::NotStarted { .. } | Self::Crashed { .. } | Self::Garbled { .. } | Self::Stalled { .. })
+        use DecodeError::{Crashed, Garbled, NotStarted, OutOfMemory, Stalled};
+        matches!(self, NotStarted { .. } | Crashed { .. } | Garbled { .. } | Stalled { .. } | OutOfMemory { .. })
     }
 
     /// The same error of the file at `path`.
@@ -278,6 +292,7 @@ impl DecodeError {
         | Self::OpenTimeout { path: own, .. }
         | Self::Stalled { path: own, .. }
         | Self::NoFrames { path: own, .. }
+        | Self::OutOfMemory { path: own, .. }
         | Self::Cancelled { path: own }
         | Self::Ffmpeg { path: own, .. }
         | Self::NotStarted { path: own, .. }
@@ -285,6 +300,13 @@ impl DecodeError {
         | Self::Garbled { path: own, .. }) = &mut self;
         path.clone_into(own);
         self
+    }
+}
+
+fn scarce(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!("decoding it takes more memory than the {}M that its decoder may have", limit >> 20),
+        None => "there is not enough memory to decode it".to_owned(),
     }
 }
 
@@ -354,8 +376,8 @@ pub enum WarningKind {
         /// Where the pictures end, in seconds
         end_s: f64,
     },
-    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at; nobody
-    /// hears of those behind the last time that was asked for
+    /// Pictures whose times lie before those of pictures that came before: recordings joined end to end. They are not looked at; of
+    /// those behind the last time that was asked for, streams that can be joined as bytes tell where they were asked for to the end
     TimesGoBack {
         /// The first of them, in seconds
         to_s: f64,

@@ -77,7 +77,7 @@ impl VideoInfo {
         let (pixel_format, bit_depth) = native::pixel_format(parameters.format).unwrap_or_default();
         let samples = samples(demuxer, stream);
         let whole = |ticks: i64| seconds(ticks.saturating_add(untold(&samples, ticks)));
-        let own_duration = native::known(av.duration).filter(|&ticks| ticks > 0).map(whole);
+        let own_duration = own_length(demuxer, stream).map(whole);
         let file_duration = demuxer.duration_us().filter(|&us| us > 0).map(|us| us as f64 / 1e6);
         let (frame_rate, tick_rate) = (rate(av.avg_frame_rate), rate(av.r_frame_rate));
         let streams = || (0..demuxer.stream_count()).map(|index| demuxer.parameters(index).codec_type);
@@ -135,6 +135,11 @@ impl VideoInfo {
     pub fn end_s(&self) -> Option<f64> {
         self.duration_s.map(|duration| self.start_s.unwrap_or(0.0) + duration)
     }
+}
+
+/// A stream's own length in ticks, where the container says it.
+pub(super) fn own_length(demuxer: &Demuxer, stream: usize) -> Option<i64> {
+    native::known(demuxer.stream(stream).duration).filter(|&ticks| ticks > 0)
 }
 
 /// Whether a stream shows moving pictures: no cover picture, no thumbnail track.

@@ -44,6 +44,22 @@ pub(super) fn quiet() {
     ONCE.call_once(|| unsafe { ffi::av_log_set_level(ffi::AV_LOG_QUIET) });
 }
 
+/// Pictures that there must be room for once memory ran out: where there is, it was one packet that asked for an absurd amount.
+const ROOM: u64 = 8;
+
+/// Whether memory is what an operation on pictures of so many pixels failed for. Not every decoder says so in its code.
+pub(super) fn is_out_of_memory(code: Code, pixels: u64) -> bool {
+    let picture = pixels.saturating_mul(4);
+    lacks(if code == Code::NO_MEMORY { picture.saturating_mul(ROOM) } else { picture })
+}
+
+/// Whether this process cannot have so many bytes more.
+pub(super) fn lacks(bytes: u64) -> bool {
+    let mut room: Vec<u8> = Vec::new();
+    // What is not looked at could be left out.
+    std::hint::black_box(&mut room).try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err()
+}
+
 /// How often anything has moved in this process: a sign of life for whoever watches it from outside.
 static MOVES: AtomicU64 = AtomicU64::new(0);
 

@@ -3,7 +3,7 @@
 use super::error::DecodeError;
 use super::info::{self, VideoInfo};
 use super::limits::Limits;
-use super::native::{Code, Codec, Demuxer, Watch};
+use super::native::{self, Code, Codec, Demuxer, Watch};
 use super::reader::Reader;
 use super::scan;
 use super::source;
@@ -46,6 +46,8 @@ pub(super) fn open_cancellable(path: &Path, limits: &Limits, cancel: Arc<AtomicB
     let mut info = VideoInfo::read(&demuxer, stream);
     if !scan::is_plausible(path, &info) {
         scan::measure(path, &mut info, limits);
+    } else if info::own_length(&demuxer, stream).is_none() {
+        scan::count_from_start(path, &mut info, limits);
     }
     Ok(Video { path: path.to_path_buf(), demuxer, info, limits: limits.clone() })
 }
@@ -74,6 +76,27 @@ impl Video {
     /// When the decoder cannot be started.
     pub fn reader(self) -> Result<Reader, DecodeError> {
         Reader::new(self)
+    }
+}
+
+/// Tells lack of memory from damage, after `code`.
+///
+/// # Errors
+/// When it is memory that was missing.
+pub(super) fn check_memory(path: &Path, info: &VideoInfo, code: Code) -> Result<(), DecodeError> {
+    let pixels = u64::from(info.coded_width) * u64::from(info.coded_height);
+    match native::is_out_of_memory(code, pixels) {
+        true => Err(DecodeError::OutOfMemory { path: path.to_path_buf(), limit: None }),
+        false => Ok(()),
+    }
+}
+
+/// What FFmpeg failed at where no file makes it fail.
+pub(super) fn failed(path: &Path, action: &'static str, code: Code) -> DecodeError {
+    let path = path.to_path_buf();
+    match code {
+        Code::NO_MEMORY => DecodeError::OutOfMemory { path, limit: None },
+        _ => DecodeError::Ffmpeg { path, action: action.into(), reason: code.to_string() },
     }
 }
 

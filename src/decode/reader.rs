@@ -5,7 +5,7 @@ use super::index::KeyIndex;
 use super::info::VideoInfo;
 use super::limits::{Limits, MAX_READ_ERRORS};
 use super::native::{Code, Codec, Demuxer, Packet};
-use super::open::Video;
+use super::open::{self, Video};
 use super::report::Warnings;
 use super::sampling::{EPSILON_S, Picks};
 use ffmpeg_next::frame;
@@ -120,11 +120,8 @@ pub(super) enum Sought {
 impl Reader {
     pub(super) fn new(video: Video) -> Result<Self, DecodeError> {
         let Video { path, demuxer, info, limits } = video;
-        let codec = Codec::open(&demuxer, info.stream, &limits).map_err(|code| DecodeError::Ffmpeg {
-            path: path.clone(),
-            action: "the decoder cannot be started".into(),
-            reason: code.to_string(),
-        })?;
+        let codec = Codec::open(&demuxer, info.stream, &limits)
+            .map_err(|code| open::failed(&path, "the decoder cannot be started", code))?;
         Ok(Self {
             path,
             demuxer,
@@ -208,7 +205,8 @@ impl Reader {
                 Err(Code::EOF) if self.mode == Mode::KeyFrames && !self.queue.is_empty() => self.next_key(),
                 Err(Code::EOF) => self.state = State::Ended,
                 Err(Code::AGAIN) if self.state != State::Draining => self.feed(picks)?,
-                Err(_) => {
+                Err(code) => {
+                    self.check_memory(code)?;
                     self.warn(WarningKind::Undecodable);
                     self.count_fruitless()?;
                 }
@@ -233,7 +231,10 @@ impl Reader {
         }
         match self.codec.send(Some(packet)) {
             Err(Code::AGAIN) => return Ok(()),
-            Err(_) => self.warn(WarningKind::Undecodable),
+            Err(code) => {
+                self.check_memory(code)?;
+                self.warn(WarningKind::Undecodable);
+            }
             Ok(()) => {}
         }
         if let Some(packet) = self.queue.pop_front()
@@ -313,6 +314,7 @@ impl Reader {
                 Err(Code::EOF) => return Ok(None),
                 Err(code) => {
                     self.check_watch()?;
+                    self.check_memory(code)?;
                     self.warn(WarningKind::Unreadable { reason: code.to_string() });
                     self.read_errors += 1;
                     // A demuxer can find its way past invalid data; other errors stay.
@@ -321,6 +323,25 @@ impl Reader {
                     }
                 }
             }
+        }
+    }
+
+    /// Reads to the end without decoding, and gives each place where the clock, which stood at `last`, goes back by more than `by` seconds:
+    /// from where, and where to.
+    pub(super) fn returns(&mut self, mut last: f64, by: f64) -> Result<Vec<(f64, f64)>, DecodeError> {
+        let mut returns = Vec::new();
+        loop {
+            let packet = match self.queue.pop_front() {
+                None => self.read_packet()?,
+                waiting => waiting,
+            };
+            let Some(packet) = packet else { return Ok(returns) };
+            let Some(time) = packet.pts().map(|pts| self.seconds(pts)) else { continue };
+            if time < last - by {
+                returns.push((last, time));
+                last = time;
+            }
+            last = last.max(time);
         }
     }
 
@@ -420,6 +441,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether it is memory that was missing, and not the file that is damaged.
+    fn check_memory(&self, code: Code) -> Result<(), DecodeError> {
+        open::check_memory(&self.path, &self.info, code)
+    }
+
     fn no_frames(&self) -> DecodeError {
         let path = self.path.clone();
         if self.ever_encrypted {
@@ -429,7 +455,7 @@ impl Reader {
     }
 
     fn failed(&self, action: &'static str, code: Code) -> DecodeError {
-        DecodeError::Ffmpeg { path: self.path.clone(), action: action.into(), reason: code.to_string() }
+        open::failed(&self.path, action, code)
     }
 
     /// The file.

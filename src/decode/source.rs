@@ -16,6 +16,9 @@ pub(super) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,m
 /// Bytes that are looked at to say what an unreadable file is.
 const PROBE_BYTES: u64 = 1 << 20;
 
+/// More than opening a file takes: where there is room for it, a demand that was refused was a damaged file's.
+const OPENING_BYTES: u64 = 64 << 20;
+
 /// Checks that `path` names a regular file with content.
 ///
 /// # Errors
@@ -65,6 +68,9 @@ pub(super) fn explain(path: &Path, code: native::Code, limits: &Limits, timed_ou
     let owned = path.to_path_buf();
     if timed_out {
         return DecodeError::OpenTimeout { path: owned, limit: limits.open_timeout };
+    }
+    if code == native::Code::NO_MEMORY && native::lacks(OPENING_BYTES) {
+        return DecodeError::OutOfMemory { path: owned, limit: None };
     }
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(PROBE_BYTES).read_to_end(&mut head));

@@ -4,6 +4,7 @@ use super::convert::{Converter, Size, Unconvertible};
 use super::error::{DecodeError, WarningKind};
 use super::info::VideoInfo;
 use super::limits::Limits;
+use super::native;
 use super::open::{self, Video};
 use super::report::DecodeReport;
 use super::sampling::{Picks, Sampling};
@@ -345,18 +346,23 @@ fn merge(streams: &[Receiver<Picture>], report: &mut DecodeReport, frames: &Send
 /// One walk: decodes here and makes pictures on a second thread, since one frame's picture takes as long as decoding several.
 fn decode(plan: &Plan, mut walk: Walk, pictures: &Sender<Picture>) -> Result<Walked, DecodeError> {
     let (sender, picked) = bounded::<Picked>(FRAMES_IN_FLIGHT);
+    let path = walk.path().to_path_buf();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let converting = scope.spawn(move || {
             let mut converter = plan.converter();
             for picked in picked {
                 let picture = match converter.convert(&picked.frame) {
                     Ok(image) => Ok(Frame { index: picked.index, time: picked.time, image }),
+                    Err(Unconvertible) if native::lacks(plan.picture_bytes() as u64) => {
+                        return Err(DecodeError::OutOfMemory { path, limit: None });
+                    }
                     Err(Unconvertible) => Err(picked.time),
                 };
                 if pictures.send(picture).is_err() {
                     break;
                 }
             }
+            Ok(())
         });
         while let Some(frame) = walk.next()? {
             // Nobody takes pictures any more.
@@ -365,7 +371,7 @@ fn decode(plan: &Plan, mut walk: Walk, pictures: &Sender<Picture>) -> Result<Wal
             }
         }
         drop(sender);
-        Ok(())
+        converting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })?;
     Ok(walk.walked())
 }

@@ -8,7 +8,7 @@
 use super::error::{DecodeError, Warning, WarningKind};
 use super::limits::{Limits, MAX_READ_ERRORS};
 use super::native::{Code, Codec, Packet};
-use super::open::Video;
+use super::open::{self, Video};
 use super::reader::Decoded;
 use super::report::Warnings;
 use ffmpeg_next::frame;
@@ -204,7 +204,7 @@ impl Video {
         let path = self.path.clone();
         let failed = |action: &'static str| {
             let path = path.clone();
-            move |code: Code| DecodeError::Ffmpeg { path, action: action.into(), reason: code.to_string() }
+            move |code: Code| open::failed(&path, action, code)
         };
         let codec = Codec::open(&self.demuxer, self.info.stream, &self.limits)
             .map_err(failed("the decoder cannot be started"))?;
@@ -301,7 +301,8 @@ impl<G: Gate> Stretch<G> {
                 }
                 Err(Code::EOF) => self.state = State::Ended,
                 Err(Code::AGAIN) if self.state != State::Draining => self.feed()?,
-                Err(_) => {
+                Err(code) => {
+                    self.check_memory(code)?;
                     self.warn(WarningKind::Undecodable);
                     self.count_fruitless()?;
                 }
@@ -379,7 +380,10 @@ impl<G: Gate> Stretch<G> {
         match self.codec.send(Some(&self.packet)) {
             Ok(()) => {}
             Err(Code::AGAIN) => self.state = State::Holding,
-            Err(_) => self.warn(WarningKind::Undecodable),
+            Err(code) => {
+                self.check_memory(code)?;
+                self.warn(WarningKind::Undecodable);
+            }
         }
         self.count_fruitless()
     }
@@ -410,6 +414,7 @@ impl<G: Gate> Stretch<G> {
                 Err(Code::EOF) => return Ok(false),
                 Err(code) => {
                     self.check_watch()?;
+                    self.check_memory(code)?;
                     self.warn(WarningKind::Unreadable { reason: code.to_string() });
                     self.read_errors += 1;
                     // A demuxer can find its way past invalid data; other errors stay.
@@ -439,6 +444,11 @@ impl<G: Gate> Stretch<G> {
             return Err(DecodeError::Stalled { path: path(), limit: self.video.limits.stall_timeout });
         }
         Ok(())
+    }
+
+    /// Whether it is memory that was missing, and not the file that is damaged.
+    fn check_memory(&self, code: Code) -> Result<(), DecodeError> {
+        open::check_memory(&self.video.path, &self.video.info, code)
     }
 
     fn no_frames(&self) -> DecodeError {

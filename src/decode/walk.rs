@@ -9,6 +9,7 @@ use super::report::Warnings;
 use super::sampling::{EPSILON_S, Picks};
 use ffmpeg_next::frame;
 use longsight_models::{Span, Timestamp};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,6 +61,9 @@ pub(super) struct Walk {
 
 /// Times that go back by more than this, in seconds, are another recording's; less is jitter.
 const BACK_S: f64 = 1.0;
+
+/// Containers that recordings are joined in as bytes.
+const JOINABLE: [&str; 2] = ["mpegts", "mpeg"];
 
 impl Walk {
     /// `progress` counts decoded frames for whoever watches over the thread.
@@ -126,7 +130,26 @@ impl Walk {
                 return Ok(Some(picked));
             }
         }
+        if !self.ended {
+            self.ended = true;
+            self.listen_on()?;
+        }
         Ok(None)
+    }
+
+    /// Reads what is left of a stream whose recordings can be joined end to end, where it was asked for to its end: of a second one that is
+    /// not longer than the first the header says nothing, and no time that was asked for lies behind it.
+    fn listen_on(&mut self) -> Result<(), DecodeError> {
+        let info = self.reader.info();
+        let joinable = info.format.split(',').any(|name| JOINABLE.contains(&name));
+        // Who asks for some times does not ask for the rest.
+        let to_end =
+            matches!(self.picks, Picks::Grid { .. }) && info.end_s().is_none_or(|end| self.span.end >= end - EPSILON_S);
+        let Some(last) = self.last_start_s.filter(|_| joinable && to_end) else { return Ok(()) };
+        for (before, to_s) in self.reader.returns(last, BACK_S)? {
+            self.warnings.push(Some(before), WarningKind::TimesGoBack { to_s });
+        }
+        Ok(())
     }
 
     /// The next frame of the reader, taken out of it.
@@ -140,6 +163,11 @@ impl Walk {
         }
         self.last_end_s = end_s.or(Some(time.seconds()));
         Ok(Some(Picked { frame: self.reader.take_frame(), index, time, end_s }))
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        self.reader.path()
     }
 
     /// How it went so far.

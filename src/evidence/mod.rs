@@ -7,7 +7,7 @@ mod spans;
 
 pub use coverage::{Coverage, SceneCoverage};
 pub use judge::{Check, Clues, iou, judge, status};
-pub use spans::{in_words, spans_in};
+pub use spans::{clipped, in_words, spans_in};
 
 use crate::question;
 use longsight_models::{FrameRef, Span};

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Changes when what an entry holds, or means, does.
-pub const FORMAT: &str = "longsight.index-entry/3";
+pub const FORMAT: &str = "longsight.index-entry/4";
 /// Letters of a video's fingerprint in front of the names of its entries.
 const FAMILY: usize = 16;
 /// The file that makes a folder an entry; its time is when the entry was last used.

@@ -85,7 +85,7 @@ const OF_VIDEO: &str = r"(?: (?:of|in|into|from) (?:the|this) (?:video|clip|film
 /// Ways to name stretches, most specific first.
 static FORMS: LazyLock<Vec<(Regex, Kind)>> = LazyLock::new(|| {
     let words = WORDS.join("|");
-    let clock = r"\d{1,3}:[0-5]\d(?::[0-5]\d)?(?:\.\d+)?";
+    let clock = r"\d+:[0-5]\d(?::[0-5]\d)?(?:\.\d+)?";
     let amount = format!(r"(?:(?:\d+(?:\.\d+)?|{words}) ?(?:{UNITS})\b|half an? (?:minute|hour)|an? (?:minute|hour))");
     // "minute 5" and "the 5 minute mark" are points too.
     let point = format!(r"(?:{clock}|(?:the )?{amount}(?:[ -]mark)?|(?:minute|second|hour) \d+(?:\.\d+)?)");

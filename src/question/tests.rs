@@ -18,6 +18,9 @@ fn stretches_of_the_clock_are_taken_out() {
     use Clock::{After, Around, At, Before, Between, First, Last, Part};
     for (question, content, clock) in [
         ("Who speaks after 1:30?", "Who speaks?", After(90.0)),
+        ("Who speaks after 1234:56?", "Who speaks?", After(74_096.0)),
+        ("Who speaks after 1000:00:01?", "Who speaks?", After(3_600_001.0)),
+        ("Who speaks after 12012.5 seconds?", "Who speaks?", After(12_012.5)),
         ("After 1:30, who speaks?", "Who speaks?", After(90.0)),
         ("Who speaks from 0:01:30.5 on?", "Who speaks?", After(90.5)),
         ("What does she say after 1:30 about the budget?", "What does she say about the budget?", After(90.0)),

@@ -30,6 +30,8 @@ pub const DEFAULT: &str = "balanced";
 pub struct Options {
     /// Which frames are taken from the file
     pub decode: Decode,
+    /// How scenes are found, where they are
+    pub scenes: Scenes,
     /// How large they are shown to the model
     pub vision: Vision,
     /// Which of the frames that were encoded go on
@@ -60,6 +62,46 @@ pub struct Decode {
     pub from: Option<f64>,
     /// First second not to look at
     pub to: Option<f64>,
+}
+
+/// `[scenes]`: for `scenes` and `describe`; what an answer tells of scenes, it tells by the frames that were looked at
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scenes {
+    /// How scenes are found
+    pub detector: Option<SceneDetector>,
+    /// The detector's own: see there
+    pub threshold: Option<f64>,
+    /// Shortest scene, in seconds
+    pub min_scene_len: Option<f64>,
+    /// Similarity: the most cuts
+    pub max_cuts: Option<usize>,
+}
+
+impl Scenes {
+    /// What `over` says takes precedence; what belongs to one detector does not hold for another.
+    fn overridden_by(&self, over: &Self) -> Self {
+        let same = over.detector.is_none_or(|detector| detector == self.detector.unwrap_or_default());
+        Self {
+            detector: over.detector.or(self.detector),
+            threshold: over.threshold.or(self.threshold.filter(|_| same)),
+            min_scene_len: over.min_scene_len.or(self.min_scene_len),
+            max_cuts: over.max_cuts.or(self.max_cuts.filter(|_| same)),
+        }
+    }
+}
+
+/// A way to find scenes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SceneDetector {
+    /// Cuts where the picture changes
+    #[default]
+    Content,
+    /// Cuts where it changes more than around
+    Adaptive,
+    /// Cuts at the frames least like the one before
+    Similarity,
 }
 
 /// `[vision]`
@@ -256,6 +298,7 @@ impl Options {
                 from: over.decode.from.or(self.decode.from),
                 to: over.decode.to.or(self.decode.to),
             },
+            scenes: self.scenes.overridden_by(&over.scenes),
             vision: Vision { max_tokens: over.vision.max_tokens.or(self.vision.max_tokens) },
             sample: Sample {
                 method: over.sample.method.clone().or(self.sample.method.clone()),
@@ -318,6 +361,20 @@ mod tests {
         );
         let error = parse("mine.toml", "[decod]\nfps = 2.0\n").unwrap_err().to_string();
         assert!(error.contains("did you mean `decode`"), "{error}");
+    }
+
+    #[test]
+    fn a_detectors_settings_are_not_anothers() {
+        let file =
+            parse("a", "[scenes]\ndetector = \"similarity\"\nthreshold = 0.8\nmax_cuts = 3\nmin_scene_len = 2.0")
+                .unwrap();
+        let over = |scenes| file.overridden_by(&Options { scenes, ..Options::default() }).scenes;
+        assert_eq!(over(Scenes::default()), file.scenes);
+        let fewer = over(Scenes { max_cuts: Some(1), ..Scenes::default() });
+        assert_eq!((fewer.threshold, fewer.max_cuts), (Some(0.8), Some(1)));
+        let other = over(Scenes { detector: Some(SceneDetector::Content), ..Scenes::default() });
+        assert_eq!((other.threshold, other.max_cuts, other.min_scene_len), (None, None, Some(2.0)));
+        assert!(parse("a", "[scenes]\ndetector = \"contents\"").is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::recipe::{Options, PrefillMode};
 use crate::sample;
 use crate::scenes::Rough;
 use crate::vision::Encoder;
-use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, VisualTokens};
+use longsight_models::{Attention, Dense, FrameRef, GrowingCache, ModelError, Sequence, Span, VisualTokens};
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::time::Instant;
@@ -121,6 +121,9 @@ impl From<GenerateError> for RunError {
         Self::Generate(Box::new(error))
     }
 }
+
+/// Frames that lie further apart than so many times asked for have a hole between them.
+const HOLE: f64 = 2.5;
 
 /// What was seen, ready for questions.
 pub(super) struct Seen {
@@ -301,7 +304,10 @@ pub(super) fn look(
     };
     let mut stream = video.stream(&request)?;
     let pooling = plan.compressor().map(|compressor| compress::strides(&*compressor, plan.grid(model.vlm().card())));
-    let mut encoder = Encoder::new(model.vlm(), plan.size()).pooled(pooling.unwrap_or_default());
+    let span = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
+    // Frames that stand for several of the times asked for leave room for those that are repeated beside them.
+    let hole = plan.sampling().effective_fps(span, video.info()).map_or(f64::INFINITY, |fps| HOLE / fps);
+    let mut encoder = Encoder::new(model.vlm(), plan.size()).pooled(pooling.unwrap_or_default()).apart(hole);
     let sampler = sample::sampler(&plan.sample.method);
     // Moments are chosen from all of them, so compression has to wait for the choice.
     let mut tokens = compress::Stream::new(if sampler.is_none() { plan.compressor() } else { None });

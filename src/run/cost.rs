@@ -1,6 +1,6 @@
 //! What a run will cost in memory and time, told from the container, the model's card, and a few rates of this machine.
 
-use super::plan::PrefillPlan;
+use super::plan::{Asks, PrefillPlan};
 use super::{EvidencePlan, Timing, fit};
 use crate::decode::{self, Limits, VideoInfo};
 use crate::recipe::PrefillMode;
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Tokens of an answer that time is estimated for.
 const ANSWER_TOKENS: f64 = 12.0;
+/// Tokens of a question with the words around it.
+const QUESTION_TOKENS: f64 = 24.0;
 /// Share of attention's scores that a sparse prefill computes, where nothing better is known: what `tune` aims at.
 const SPARSE_DENSITY: f64 = 0.1;
 /// Scores of a sparse prefill take so many times as long as dense ones: tiles are partly filled, and patterns are estimated.
@@ -75,8 +77,7 @@ pub(super) struct Work<'a> {
     pub(super) moments: usize,
     pub(super) prefill: &'a PrefillPlan,
     pub(super) evidence: &'a EvidencePlan,
-    /// Answers that are looked at again
-    pub(super) checks: usize,
+    pub(super) asks: Asks,
 }
 
 /// Bytes of a number: activations, keys and values are f32 on a CPU.
@@ -135,9 +136,13 @@ fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
     } else {
         1.0
     };
-    let prefill = prompt * rates.token_s + prompt * prompt / 2.0 * rates.score_s * share.min(1.0);
-    let generate = ANSWER_TOKENS * (rates.step_s + prompt * rates.step_key_s);
-    let check = if work.checks == 0 { 0.0 } else { work.checks as f64 * checking(work, rates) };
+    // Further questions have the prompt in common, but for their words.
+    let prompts = work.asks.prompts.max(1) as f64;
+    let words = (prompts - 1.0) * QUESTION_TOKENS;
+    let prefill = (prompt + words) * rates.token_s + prompt * prompt / 2.0 * rates.score_s * share.min(1.0);
+    let generate = prompts * ANSWER_TOKENS * (rates.step_s + prompt * rates.step_key_s);
+    let checks = if work.evidence.check { work.asks.checks } else { 0 };
+    let check = if checks == 0 { 0.0 } else { checks as f64 * checking(work, rates) };
     let total = decode + vision + prefill + generate + check;
     Timing { decode, vision, prefill, generate, check, total, ..Timing::default() }
 }
@@ -156,6 +161,6 @@ fn checking(work: &Work<'_>, rates: &Rates) -> f64 {
     let visual = near * (size.width as usize / side) * (size.height as usize / side);
     let prompt = fit::prompt_tokens(near, visual);
     let span = Span { start: work.span.start, end: work.span.start + length };
-    let closer = Work { span, frames, visual, held: visual, prompt, moments: near, checks: 0, ..*work };
+    let closer = Work { span, frames, visual, held: visual, prompt, moments: near, asks: Asks::default(), ..*work };
     asking(work.prompt, work.moments) + seconds(&closer, rates).total + asking(prompt, near)
 }

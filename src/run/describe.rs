@@ -7,7 +7,7 @@
 use super::ask::Said;
 use super::looker::{Keep, Looker};
 use super::search::{self, parts};
-use super::{Cancel, Event, Job, Model, ModelFacts, Plan, RunError, Sink, Timing, Usage};
+use super::{Cancel, Event, Job, Model, ModelFacts, Plan, RunError, ScenesPlan, Sink, Timing, Usage};
 use crate::decode::{Feed, VideoFacts};
 use crate::evidence::{Coverage, SceneCoverage};
 use crate::recipe::Options;
@@ -95,7 +95,7 @@ pub fn describe(
     sink: &mut Sink<'_>,
 ) -> Result<Captions, RunError> {
     let looker = Looker::new(model, feed, job, cancel);
-    let plan = looker.plan(job.options)?;
+    let plan = Plan { scenes: Some(ScenesPlan::of(detector)), ..looker.plan(job.options)? };
     let started = std::time::Instant::now();
     let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
     let found = looker.scenes(detector, whole, sink)?;
@@ -166,7 +166,7 @@ fn together(told: &[(usize, Span, Said)], job: &Job<'_>, plan: Plan, whole: Span
             }
         }
     }
-    let mut plan = Plan { decode: plan.decode, ..first.plan.clone() };
+    let mut plan = Plan { decode: plan.decode, scenes: plan.scenes, ..first.plan.clone() };
     search::count(&mut plan, &coverage, answers());
     Some(Captions {
         schema: CAPTIONS_SCHEMA.to_owned(),

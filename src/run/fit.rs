@@ -2,7 +2,7 @@
 
 use super::EvidencePlan;
 use super::cost::{Cost, Rates, Work};
-use super::plan::{self, CompressPlan, MAX_NEW_TOKENS, PlanError, SamplePlan};
+use super::plan::{self, Asks, CompressPlan, MAX_NEW_TOKENS, PlanError, SamplePlan};
 use crate::compress::{self, Settings};
 use crate::decode::VideoInfo;
 use crate::prefill::PatternFile;
@@ -39,8 +39,7 @@ pub(super) struct Fitting<'a> {
     pub(super) rates: Option<&'a Rates>,
     pub(super) span: Span,
     pub(super) evidence: &'a EvidencePlan,
-    /// Answers that are looked at again
-    pub(super) checks: usize,
+    pub(super) asks: Asks,
 }
 
 /// One way to look at the video.
@@ -264,7 +263,7 @@ impl Fitting<'_> {
                 moments: look.sample.moments,
                 prefill: &prefill,
                 evidence: self.evidence,
-                checks: self.checks,
+                asks: self.asks,
             };
             let cost = Cost::of(&work, rates);
             if let Some(most) = budget.memory {

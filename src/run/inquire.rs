@@ -14,9 +14,9 @@ use super::check::check;
 use super::looker::{Keep, Looker};
 use super::reflect::reflect;
 use super::search::{add, parts, sweep};
-use super::{Answer, Cancel, Job, Model, Question, QuestionPlan, RunError, Sink, Timing};
+use super::{Answer, Asks, Cancel, Job, Model, Plan, Question, QuestionPlan, RunError, Sink, Timing};
 use crate::decode::Feed;
-use crate::evidence::{self, Check, Evidence, Status};
+use crate::evidence::{self, Check, Coverage, Evidence, Status};
 use crate::index::Shelf;
 use crate::question::{self, Choice, Constraint, Derived, Found, Ordinal, Reading};
 use crate::recipe::SearchMode;
@@ -72,7 +72,7 @@ pub(super) fn inquire(looker: &Looker<'_>, readings: &[Reading], sink: &mut Sink
 }
 
 /// The questions for the events that bound the stretch to look at; `None` if the whole range is to be looked at.
-fn events(reading: &Reading) -> Option<impl Iterator<Item = &str>> {
+pub(super) fn events(reading: &Reading) -> Option<impl Iterator<Item = &str>> {
     let bounds = |constraint: &Constraint| !matches!(constraint, Constraint::Ordinal(_));
     reading.constraints.iter().any(bounds).then(|| reading.constraints.iter().filter_map(when_of))
 }
@@ -108,16 +108,20 @@ pub(super) fn derived(question: &str, choices: &[String]) -> Option<Derived> {
     question::derived(question, &choices.iter().map(choice).collect::<Vec<_>>())
 }
 
-/// Answers that a question leads to and that are looked at again: those to when the events of its conditions are, and its own or those
-/// that it is worked out of.
-pub(super) fn checks(question: &Question) -> usize {
+/// What a question asks: it, and when the events of its conditions are.
+pub(super) fn asks(question: &Question) -> Asks {
     let Reading { content, constraints } = question::read(&question.text);
-    let open = question.choices.is_empty() && question::existence(&content).is_some();
-    let own = match derived(&content, &question.choices) {
+    let events = constraints.iter().filter_map(when_of).count();
+    Asks { prompts: 1 + events, checks: checks(question, &content) + events }
+}
+
+/// Answers that a question with such content leads to and that are looked at again: its own, or those that it is worked out of.
+pub(super) fn checks(question: &Question, content: &str) -> usize {
+    let open = question.choices.is_empty() && question::existence(content).is_some();
+    match derived(content, &question.choices) {
         Some(derived) => derived.questions.len(),
-        None => usize::from(open || question::claims(&content)),
-    };
-    own + constraints.iter().filter_map(when_of).count()
+        None => usize::from(open || question::claims(content)),
+    }
 }
 
 /// Asks about one stretch; beside what other questions can answer, these.
@@ -180,10 +184,8 @@ pub(super) fn round(
 ) -> Result<Vec<Said>, RunError> {
     let options = looker.within(stretch);
     let plan = looker.plan(&options)?;
-    let long = plan.evidence.search == SearchMode::Auto
-        && stretch.end.is_finite()
-        && parts(stretch, plan.evidence.part_s).len() > 1;
-    let by_parts = |question: &Question| long && question.choices.is_empty() && question::asks_when(&question.text);
+    let long = is_long(&plan, stretch);
+    let by_parts = |question: &Question| long && is_searched(question);
     let (searched, plain): (Vec<Question>, Vec<Question>) = questions.iter().cloned().partition(by_parts);
     let probe: Probe<'_> = if plan.evidence.check { &probe } else { &|_, _| None };
     let mut searched = match searched.as_slice() {
@@ -225,6 +227,17 @@ pub(super) fn round(
         all.push(said);
     }
     Ok(all)
+}
+
+/// Whether a stretch has parts that are asked one after the other.
+pub(super) fn is_long(plan: &Plan, stretch: Span) -> bool {
+    let evidence = &plan.evidence;
+    evidence.search == SearchMode::Auto && stretch.end.is_finite() && parts(stretch, evidence.part_s).len() > 1
+}
+
+/// Whether that is how a question is asked of a long stretch.
+pub(super) fn is_searched(question: &Question) -> bool {
+    question.choices.is_empty() && question::asks_when(&question.text)
 }
 
 /// The question for yes or no that is asked of short stretches: whether what has a time, or what the answer says, is there.
@@ -277,34 +290,10 @@ fn narrowed(
     sink: &mut Sink<'_>,
 ) -> Result<Said, RunError> {
     let mut events = events.iter();
-    let mut stretch = Some(range);
-    let mut steps = Vec::new();
-    for constraint in &reading.constraints {
-        let part = match constraint {
-            Constraint::Clock(clock) => {
-                let part = clock.stretch(looker.video()).and_then(|part| both(range, part));
-                if part.is_none() && looker.video().end.is_finite() {
-                    let Span { start, end } = both(range, looker.video()).unwrap_or(range);
-                    return Err(RunError::Outside { condition: constraint.to_string(), start, end });
-                }
-                part
-            }
-            Constraint::Event(event) => {
-                let when = events.next().and_then(|said| held(&said.answer.evidence));
-                when.and_then(|when| event.stretch(when, looker.video()))
-            }
-            Constraint::Ordinal(_) => continue,
-        };
-        stretch = match (stretch, part) {
-            (Some(whole), Some(part)) => both(whole, part),
-            _ => None,
-        };
-        steps.push(match stretch {
-            Some(Span { start, end }) if end.is_finite() => format!("{constraint}: {start:.2} to {end:.2} s"),
-            Some(Span { start, .. }) => format!("{constraint}: from {start:.2} s on"),
-            None => format!("{constraint}: no such time was found"),
-        });
-    }
+    let (stretch, steps) = narrow(reading, range, looker.video(), &mut |event| {
+        let when = events.next().and_then(|said| held(&said.answer.evidence));
+        when.and_then(|when| event.stretch(when, looker.video()))
+    })?;
     tracing::info!("\"{}\" is \"{}\": {}", question.text.escape_debug(), reading.content, steps.join("; "));
     let (text, range) = match stretch {
         Some(stretch) => (reading.content.clone(), stretch),
@@ -319,6 +308,42 @@ fn narrowed(
     let asked = said.answer.plan.question.take().map_or(text, |question| question.asked);
     said.answer.plan.question = Some(QuestionPlan { asked, constraints: steps });
     Ok(said)
+}
+
+/// What the conditions of a question leave of `range`, `None` if the time of one is not known, and what each came to. `bounded` says what
+/// an event leaves of the video.
+pub(super) fn narrow(
+    reading: &Reading,
+    range: Span,
+    video: Span,
+    bounded: &mut dyn FnMut(&question::Event) -> Option<Span>,
+) -> Result<(Option<Span>, Vec<String>), RunError> {
+    let mut stretch = Some(range);
+    let mut steps = Vec::new();
+    for constraint in &reading.constraints {
+        let part = match constraint {
+            Constraint::Clock(clock) => {
+                let part = clock.stretch(video).and_then(|part| both(range, part));
+                if part.is_none() && video.end.is_finite() {
+                    let Span { start, end } = both(range, video).unwrap_or(range);
+                    return Err(RunError::Outside { condition: constraint.to_string(), start, end });
+                }
+                part
+            }
+            Constraint::Event(event) => bounded(event),
+            Constraint::Ordinal(_) => continue,
+        };
+        stretch = match (stretch, part) {
+            (Some(whole), Some(part)) => both(whole, part),
+            _ => None,
+        };
+        steps.push(match stretch {
+            Some(Span { start, end }) if end.is_finite() => format!("{constraint}: {start:.2} to {end:.2} s"),
+            Some(Span { start, .. }) => format!("{constraint}: from {start:.2} s on"),
+            None => format!("{constraint}: no such time was found"),
+        });
+    }
+    Ok((stretch, steps))
 }
 
 /// When an event is: the first span that holds, or else the first that was not contradicted.
@@ -340,8 +365,13 @@ fn finished(said: Said, question: &Question, reading: &Reading) -> Answer {
         Constraint::Ordinal(ordinal) => Some(*ordinal),
         _ => None,
     });
-    if question.choices.is_empty() && question::asks_when(&reading.content) && !answer.evidence.is_empty() {
-        times(&mut answer, ordinal);
+    let asks_when = question::asks_when(&reading.content);
+    if question.choices.is_empty() {
+        if asks_when && !answer.evidence.is_empty() {
+            times(&mut answer, ordinal);
+        } else {
+            bound(&mut answer, asks_when);
+        }
     }
     if let Some(ordinal) = ordinal {
         let asked = QuestionPlan { asked: reading.content.clone(), constraints: Vec::new() };
@@ -363,6 +393,21 @@ fn best(evidence: &[Evidence]) -> fn(&Evidence) -> bool {
         () if evidence.iter().any(|span| span.verified) => |span| span.verified || span.score >= LIKELY,
         () if evidence.iter().any(|span| span.check != Check::Contradicted) => |span| span.check != Check::Contradicted,
         () => |_| true,
+    }
+}
+
+/// What an answer comes to that is nothing but times outside of what was looked at; a warning says which.
+const NO_TIME: &str = "The time was not found in the video.";
+
+/// Leaves no time in an answer's words that its video does not have.
+fn bound(answer: &mut Answer, asks_when: bool) {
+    let Coverage { from, to, .. } = answer.coverage;
+    let named = evidence::spans_in(&answer.answer);
+    let outside = |span: &Span| span.end < from || span.start > to;
+    if asks_when && !named.is_empty() && named.iter().all(outside) {
+        NO_TIME.clone_into(&mut answer.answer);
+    } else {
+        answer.answer = evidence::clipped(&answer.answer, to);
     }
 }
 

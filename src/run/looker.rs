@@ -1,7 +1,7 @@
 //! One video, looked at as often as it takes.
 
 use super::ask::{Look, Probe, Said, look, pass};
-use super::inquire::checks;
+use super::inquire::asks;
 use super::reading;
 use super::{Cancel, Event, Job, Model, Plan, PlanError, Question, RunError, Sink};
 use crate::decode::{DecodeError, Feed, VideoInfo};
@@ -43,15 +43,12 @@ impl<'a> Looker<'a> {
 
     /// From the first second to the last; the end is open if the file does not say.
     pub(super) fn video(&self) -> Span {
-        Span { start: self.info().start_s.unwrap_or(0.0), end: self.info().end_s().unwrap_or(f64::INFINITY) }
+        whole(self.info())
     }
 
     /// The job's settings for a stretch of the video alone.
     pub(super) fn within(&self, stretch: Span) -> Options {
-        let mut options = self.job.options.clone();
-        options.decode.from = Some(stretch.start);
-        options.decode.to = Some(stretch.end).filter(|end| end.is_finite());
-        options
+        within(self.job.options, stretch)
     }
 
     /// What would be done with these settings.
@@ -63,8 +60,7 @@ impl<'a> Looker<'a> {
     fn resolve(&self, options: &Options) -> Result<(Plan, Vec<String>), PlanError> {
         let (processor, patterns) = (self.model.vlm().processor(), self.model.patterns());
         let Job { pipeline, rates, questions, .. } = self.job;
-        let checks = questions.iter().map(checks).sum();
-        Plan::resolve(pipeline, options, self.info(), processor, patterns, rates, checks)
+        Plan::resolve(pipeline, options, self.info(), processor, patterns, rates, questions.iter().map(asks).sum())
     }
 
     /// Reads what `options` name, or recalls it where the index has it. What is seen anew is kept there if `keep` says so.
@@ -111,6 +107,19 @@ impl<'a> Looker<'a> {
         let job = Job { questions, options, ..self.job };
         pass(self.model, &mut look, &job, probe, self.cancel, sink)
     }
+}
+
+/// From a video's first second to its last; the end is open if the file does not say.
+pub(super) fn whole(info: &VideoInfo) -> Span {
+    Span { start: info.start_s.unwrap_or(0.0), end: info.end_s().unwrap_or(f64::INFINITY) }
+}
+
+/// Settings for a stretch of the video alone.
+pub(super) fn within(options: &Options, stretch: Span) -> Options {
+    let mut options = options.clone();
+    options.decode.from = Some(stretch.start);
+    options.decode.to = Some(stretch.end).filter(|end| end.is_finite());
+    options
 }
 
 /// What becomes of a look that the index does not have.

@@ -43,12 +43,13 @@ pub use cost::{Cost, Rates};
 pub use describe::{CAPTIONS_SCHEMA, Caption, Captions, Chapter, describe};
 pub use event::{Event, Sink};
 pub use follow::{Due, Follower, Growth, Pace, grow};
-pub use forecast::{Forecast, Prospect, forecast};
+pub use forecast::{Forecast, Foreseen, Prospect, forecast};
 pub use inquire::ask;
 pub use model::{LoadError, Model, Outline};
 pub use moments::{MOMENTS_SCHEMA, Moment, Moments, find};
 pub use plan::{
-    CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, PromptPlan, SamplePlan, VisionPlan,
+    Asks, CompressPlan, DecodePlan, GeneratePlan, Plan, PlanError, PrefillPlan, PromptPlan, SamplePlan, ScenesPlan,
+    VisionPlan,
 };
 pub use question::{MAX_QUESTION_CHARS, QuestionFault};
 pub use reading::{Indexed, index};

@@ -9,6 +9,7 @@ use crate::generate;
 use crate::index::KvFormat;
 use crate::prefill::{Heads, Pattern, PatternFile};
 use crate::recipe::{Budget, Options, PrefillMode};
+use crate::scenes::Detector;
 use longsight_models::{Card, Processor, Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Plan {
     pub pipeline: String,
     /// Which frames
     pub decode: DecodePlan,
+    /// How scenes were found, where they were surveyed: `describe`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenes: Option<ScenesPlan>,
     /// How large
     pub vision: VisionPlan,
     /// Which of them go on
@@ -48,6 +52,24 @@ pub struct Plan {
     pub evidence: EvidencePlan,
     /// How the question was understood; null where it was asked as it is
     pub question: Option<QuestionPlan>,
+}
+
+/// How much is asked about one look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// Prompts; they share what was seen
+    pub prompts: usize,
+    /// Answers that are looked at again
+    pub checks: usize,
+}
+
+impl std::iter::Sum for Asks {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            prompts: sum.prompts + one.prompts,
+            checks: sum.checks + one.checks,
+        })
+    }
 }
 
 /// Which frames are taken.
@@ -76,6 +98,24 @@ pub struct VisionPlan {
     pub height: u32,
     /// Visual tokens of the whole video
     pub tokens: usize,
+}
+
+/// How scenes are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenesPlan {
+    /// The detector's name
+    pub detector: String,
+    /// Its settings
+    pub settings: BTreeMap<String, f64>,
+}
+
+impl ScenesPlan {
+    pub(super) fn of(detector: &dyn Detector) -> Self {
+        let settings = detector.settings();
+        let number = |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_f64()?));
+        let settings = settings.as_object().into_iter().flatten().filter_map(number).collect();
+        Self { detector: detector.name().to_owned(), settings }
+    }
 }
 
 /// Which of the encoded frames go on.
@@ -219,7 +259,7 @@ pub(super) fn between(from: f64, to: f64) -> String {
 
 impl Plan {
     /// Decides everything from the container and the model's card; warnings say what a user may not expect. `rates` are needed where
-    /// there is a limit on memory or time; `checks` answers that may be looked at again count towards the latter.
+    /// there is a limit on memory or time; what is asked counts towards the latter.
     ///
     /// # Errors
     /// When a setting makes no sense, the range holds nothing, or nothing fits.
@@ -230,7 +270,7 @@ impl Plan {
         processor: &dyn Processor,
         patterns: Option<&PatternFile>,
         rates: Option<&Rates>,
-        checks: usize,
+        asks: Asks,
     ) -> Result<(Self, Vec<String>), PlanError> {
         check(options)?;
         if rates.is_none() && options.budget != Budget::default() {
@@ -243,8 +283,7 @@ impl Plan {
         let known = span.end.is_finite().then(|| span.duration());
         let all = known.map_or(wished, |seconds| frames_at(seconds, fps, info));
         let evidence = EvidencePlan::resolve(&options.evidence);
-        let checks = if evidence.check { checks } else { 0 };
-        let fitting = Fitting { options, info, processor, patterns, rates, span, evidence: &evidence, checks };
+        let fitting = Fitting { options, info, processor, patterns, rates, span, evidence: &evidence, asks };
         let look = fitting.fit(all.min(wished))?;
         let sampling = Sampling::Fps { fps, max_frames: Some(look.frames as u64) };
         let effective_fps = known.and_then(|_| sampling.effective_fps(span, info).or(info.frame_rate));
@@ -258,6 +297,7 @@ impl Plan {
                 effective_fps,
                 frames: known.map(|_| look.frames as u64),
             },
+            scenes: None,
             vision: VisionPlan { width: look.size.width, height: look.size.height, tokens: look.tokens },
             prompt: PromptPlan { visual_window: options.prompt.visual_window },
             prefill: prefill(options, card, patterns, look.prompt()),
@@ -282,8 +322,8 @@ impl Plan {
         Ok((plan, warnings))
     }
 
-    /// What there is to do where so many answers are looked at again, for the cost of it.
-    pub(super) fn work<'a>(&'a self, card: &'a Card, info: &'a VideoInfo, checks: usize) -> Work<'a> {
+    /// What there is to do where so much is asked, for the cost of it.
+    pub(super) fn work<'a>(&'a self, card: &'a Card, info: &'a VideoInfo, asks: Asks) -> Work<'a> {
         let (frames, visual) = (self.decode.max_frames as usize, self.compress.tokens);
         Work {
             card,
@@ -297,14 +337,14 @@ impl Plan {
             moments: self.sample.moments,
             prefill: &self.prefill,
             evidence: &self.evidence,
-            checks: if self.evidence.check { checks } else { 0 },
+            asks,
         }
     }
 
     /// Peak of resident memory of a run by this plan, the loaded model and the decoder's process included.
     #[must_use]
     pub fn memory_bytes(&self, card: &Card, info: &VideoInfo, rates: &Rates) -> u64 {
-        Cost::of(&self.work(card, info, 0), rates).memory_bytes
+        Cost::of(&self.work(card, info, Asks::default()), rates).memory_bytes
     }
 
     /// The compressor, where there is one.

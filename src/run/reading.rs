@@ -102,7 +102,7 @@ pub(super) fn parts_of(looker: &Looker<'_>) -> Result<Vec<(Span, Options)>, RunE
     let plan = looker.plan(looker.job.options)?;
     let whole = Span { start: plan.decode.from, end: plan.decode.to.unwrap_or(f64::INFINITY) };
     let looks = match plan.evidence.search {
-        SearchMode::Auto if whole.end.is_finite() => looks(looker, whole, &plan),
+        SearchMode::Auto if whole.end.is_finite() => looks(looker.job.options, whole, &plan),
         _ => Vec::new(),
     };
     Ok(if looks.len() > 1 { looks } else { Vec::new() })

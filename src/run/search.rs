@@ -4,7 +4,7 @@
 
 use super::ask::{Look, Probe, Said, pass, said, sampling, sequence};
 use super::candidate::Candidate;
-use super::looker::{Keep, Looker};
+use super::looker::{Keep, Looker, within};
 use super::presence::{self, PACKED};
 use super::{Answer, Event, Job, Plan, Question, RunError, Sink, Timing, Usage};
 use crate::evidence::{self, Coverage, Status};
@@ -39,7 +39,7 @@ pub(super) fn sweep(
     let mut found: Vec<Vec<Said>> = vec![Vec::new(); questions.len()];
     let mut waiting: Vec<Look> = Vec::new();
     let mut unseen = None;
-    for (_, options) in looks(looker, stretch, plan) {
+    for (_, options) in looks(looker.job.options, stretch, plan) {
         let mut look = match looker.see(&options, questions, Keep::Nothing, sink) {
             // The pictures may end before the file does, and a damaged part does not keep the others from being asked.
             Err(error @ RunError::NothingSeen { .. }) => {
@@ -131,10 +131,10 @@ fn packed(
     Ok(())
 }
 
-/// The parts of `stretch`, each with the settings by which it is looked at.
-pub(super) fn looks(looker: &Looker<'_>, stretch: Span, plan: &Plan) -> Vec<(Span, Options)> {
+/// The parts of `stretch`, each with the settings by which it is looked at, where the whole has such `options` and such a plan.
+pub(super) fn looks(options: &Options, stretch: Span, plan: &Plan) -> Vec<(Span, Options)> {
     let look = |part: Span| {
-        let mut options = looker.within(part);
+        let mut options = within(options, part);
         options.decode.fps = Some(plan.decode.fps);
         options.decode.max_frames = Some(share(plan, part.duration() / stretch.duration()));
         (part, options)

@@ -1,7 +1,7 @@
 //! Prompts about videos, run densely beside every candidate of the pattern search.
 
 use super::ask::{look, sequence};
-use super::{Cancel, Job, Model, Plan, RunError, Sink};
+use super::{Asks, Cancel, Job, Model, Plan, RunError, Sink};
 use crate::decode::Feed;
 use crate::generate::Session;
 use crate::prefill::tune::Trial;
@@ -28,8 +28,15 @@ pub fn tune(
     cancel: &Cancel,
     sink: &mut Sink<'_>,
 ) -> Result<usize, RunError> {
-    let (plan, _) =
-        Plan::resolve(job.pipeline, job.options, video.info(), model.vlm().processor(), None, job.rates, 0)?;
+    let (plan, _) = Plan::resolve(
+        job.pipeline,
+        job.options,
+        video.info(),
+        model.vlm().processor(),
+        None,
+        job.rates,
+        Asks::default(),
+    )?;
     let seen = look(model, video, job, &plan, cancel, sink)?;
     let Some(question) = job.questions.first() else { return Ok(0) };
     let sequence = sequence(model, question, &plan, &seen)?;

@@ -49,6 +49,8 @@ pub struct Encoder<'m> {
     waiting_bytes: usize,
     /// Pooling in the tower, patch by patch, over and over; none where it is empty
     strides: Vec<usize>,
+    /// Frames further apart share no temporal patch
+    hole_s: f64,
     /// Temporal patches that are through
     patches: usize,
 }
@@ -61,7 +63,8 @@ impl<'m> Encoder<'m> {
         let per_frame = (size.width as usize / card.patch) * (size.height as usize / card.patch);
         let chunk_frames = chunk_frames(card, per_frame);
         let strides = Vec::new();
-        Self { model, size, chunk_frames, waiting: Vec::new(), waiting_bytes: 0, strides, patches: 0 }
+        let (waiting, hole_s) = (Vec::new(), f64::INFINITY);
+        Self { model, size, chunk_frames, waiting, waiting_bytes: 0, strides, hole_s, patches: 0 }
     }
 
     /// The same with temporal patches pooled before the tower merges them, each by its stride; `strides` begin anew when they are over.
@@ -70,14 +73,29 @@ impl<'m> Encoder<'m> {
         Self { strides, ..self }
     }
 
+    /// The same with frames that lie more than `hole_s` seconds apart in temporal patches of their own, the earlier one repeated: what
+    /// begins behind a hole would otherwise seem to begin before it.
+    #[must_use]
+    pub fn apart(self, hole_s: f64) -> Self {
+        Self { hole_s, ..self }
+    }
+
     /// Adds the next frame, and gives the tokens of the chunk that it completes; pictures are dropped when they have been encoded.
     ///
     /// # Errors
     /// When the model refuses the chunk.
     pub fn push(&mut self, frame: Frame) -> Result<Option<VisualTokens>, ModelError> {
+        let per_patch = self.model.card().temporal_patch;
+        if let Some(last) = self.waiting.last()
+            && frame.time.seconds() - last.time.seconds() > self.hole_s
+        {
+            let last = last.clone();
+            let whole = self.waiting.len().next_multiple_of(per_patch);
+            self.waiting.resize(whole, last);
+        }
         self.waiting_bytes += frame.image.as_raw().len();
         self.waiting.push(frame);
-        let whole = self.waiting.len().is_multiple_of(self.model.card().temporal_patch);
+        let whole = self.waiting.len().is_multiple_of(per_patch);
         let full = self.waiting.len() >= self.chunk_frames || self.waiting_bytes >= CHUNK_BYTES;
         if whole && full { self.encode_waiting().map(Some) } else { Ok(None) }
     }

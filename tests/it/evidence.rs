@@ -1,6 +1,7 @@
 //! Checked evidence, conditions on time and `find`, through the binary, on clips whose truth is known.
 
 use crate::support::command::{Outcome, longsight};
+use ffmpeg_next as ffmpeg;
 use longsight_models::Span;
 use longsight_world::clip::encode;
 use longsight_world::dice::Split;
@@ -16,6 +17,68 @@ fn clip(seed: u64) -> (tempfile::TempDir, PathBuf, Script) {
     let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
     encode(&script, &path, &EncodeOptions { width: 192, height: 192, ..EncodeOptions::default() }).unwrap();
     (folder, path, script)
+}
+
+/// A copy of a clip of key frames alone, without those of a stretch.
+fn without(path: &Path, hole: Span) -> PathBuf {
+    let out = path.with_file_name("hole.mp4");
+    let mut input = ffmpeg::format::input(path).unwrap();
+    let mut output = ffmpeg::format::output(&out).unwrap();
+    let stream = input.stream(0).unwrap();
+    output.add_stream(None::<ffmpeg::Codec>).unwrap().set_parameters(stream.parameters());
+    output.stream_mut(0).unwrap().set_time_base(stream.time_base());
+    output.write_header().unwrap();
+    let (from, to) = (input.stream(0).unwrap().time_base(), output.stream(0).unwrap().time_base());
+    for (_, mut packet) in input.packets() {
+        let seconds = packet.pts().unwrap() as f64 * f64::from(from);
+        if !hole.contains(seconds) {
+            packet.rescale_ts(from, to);
+            packet.set_stream(0);
+            packet.write_interleaved(&mut output).unwrap();
+        }
+    }
+    output.write_trailer().unwrap();
+    out
+}
+
+#[test]
+fn what_begins_behind_a_hole_does_not_begin_before_it() {
+    ffmpeg::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let when = |video: &Path, thing: &str| -> Vec<Span> {
+        let question = format!("When is the {thing} visible?");
+        let outcome = longsight(&["ask", video.to_str().unwrap(), &question, "--json", "--no-index"]);
+        let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let second = |span: &Value, name: &str| span[name].as_f64().unwrap();
+        let found = answer["evidence"].as_array().unwrap().iter();
+        found.map(|span| Span::new(second(span, "start"), second(span, "end"))).collect()
+    };
+    let near = |a: f64, b: f64| (a - b).abs() <= 0.51;
+    let mut tried = 0;
+    for seed in 4_500_000.. {
+        let script = Script::write(Split::HeldOut, seed, &Wishes { shortest: 24.0, longest: 24.0 });
+        let late = |(_, spans): &&(String, Vec<Span>)| matches!(spans[..], [only] if only.start >= 7.0 && only.duration() >= 3.0 && only.end < 22.0);
+        let things = things(&script);
+        let Some((thing, spans)) = things.iter().find(late) else { continue };
+        let start = spans[0].start;
+        let options = EncodeOptions { width: 192, height: 192, gop: 1, ..EncodeOptions::default() };
+        encode(&script, &path, &options).unwrap();
+        // Not every thing is found as it is.
+        if !matches!(when(&path, thing)[..], [only] if near(only.start, start)) {
+            continue;
+        }
+        // Whichever frame of a pair the hole comes behind.
+        for length in [4.4, 4.9] {
+            let holed = without(&path, Span::new(start - length, start - 0.01));
+            let found = when(&holed, thing);
+            assert!(found.iter().all(|span| span.start > start - 1.0), "{thing} from {start}, {length} s: {found:?}");
+        }
+        tried += 1;
+        if tried == 2 {
+            return;
+        }
+    }
 }
 
 /// Every span in which a thing is seen, by name, of things that keep their colour.
@@ -262,4 +325,39 @@ fn long_videos_are_asked_part_by_part_at_the_frames_of_one_look() {
     for truth in spans {
         assert!(evidence.iter().any(|span| overlap(span, truth) > 0.5), "{truth:?}: {parts}");
     }
+}
+
+/// Where a long look's answer holds nowhere, its parts are asked, and what one of them says instead is held against the look. Nothing else makes
+/// this answer differ from that of the whole look alone.
+#[test]
+fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("joined.mp4");
+    // Of three minutes of the samples, the bundled model gets the colour of a circle wrong.
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/world-");
+    let mut ffmpeg = std::process::Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error"]);
+    (1..=5).for_each(|number| drop(ffmpeg.args(["-i", &format!("{samples}{number}.mp4")])));
+    let scaled: String = (0..5).map(|n| format!("[{n}:v]scale=256:256,setsar=1,fps=12[v{n}];")).collect();
+    let filter = format!("{scaled}[v0][v1][v2][v3][v4]concat=n=5:v=1:a=0");
+    ffmpeg.args(["-filter_complex", &filter, "-c:v", "libx264", "-crf", "18", "-g", "24", "-pix_fmt", "yuv420p"]);
+    if !ffmpeg.arg(&path).status().is_ok_and(|status| status.success()) {
+        println!("skipped: no ffmpeg to join videos with");
+        return;
+    }
+    let pipeline = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!("[evidence]\n{text}\n")).unwrap();
+        file
+    };
+    let question = "What colour is the circle?";
+    let ask = |file: PathBuf| ask(&path, &[question, "--no-index", "--pipeline", file.to_str().unwrap()]);
+    let whole = ask(pipeline("whole.toml", "search = \"never\""));
+    let parts = ask(pipeline("parts.toml", "part = 20.0"));
+    let holds = |answer: &Value| answer["evidence"].as_array().unwrap().iter().any(|one| one["verified"] == true);
+    assert!(!holds(&whole), "{whole}");
+    assert!(holds(&parts), "{parts}");
+    assert_ne!(whole["answer"], parts["answer"]);
+    assert_eq!(parts["status"], "supported", "{parts}");
+    assert!(parts["usage"]["check_tokens"].as_u64() > whole["usage"]["check_tokens"].as_u64(), "{parts}");
 }

@@ -2,6 +2,7 @@
 
 use crate::support::clip::{self, Clip};
 use crate::support::command::{longsight, longsight_fed};
+use crate::support::stand_in::LONGSIGHT;
 use crate::support::{files, media};
 use longsight::decode::{self, FrameFacts, Limits, Request, Sampling, Size};
 use longsight_models::Frame;
@@ -313,6 +314,33 @@ fn the_command_lists_frames_and_writes_them() {
 }
 
 #[test]
+fn the_environment_is_heard_unless_a_flag_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.mp4");
+    if !Clip::steady(100).write(&path) {
+        return;
+    }
+    let frames = |variables: &[(&str, &str)], more: &[&str]| {
+        let mut command = Command::new(LONGSIGHT);
+        command.args(["frames", "--json"]).arg(&path).args(more).envs(variables.iter().copied());
+        let run = command.output().unwrap();
+        let count = || {
+            let listed: serde_json::Value = serde_json::from_slice(&run.stdout).ok()?;
+            Some(listed["frames"].as_array()?.len())
+        };
+        count().ok_or(run.status.code())
+    };
+    let both = [("LONGSIGHT_FPS", "5"), ("LONGSIGHT_MAX_FRAMES", "7")];
+    assert_eq!(frames(&both[..1], &[]), Ok(20));
+    assert_eq!(frames(&both[1..], &[]), Ok(7));
+    assert_eq!(frames(&both, &["--fps", "1", "--max-frames", "9"]), Ok(4));
+    assert_eq!(frames(&both, &["--uniform", "3"]), Ok(3));
+    assert_eq!(frames(&both, &["--at", "1,2"]), Ok(2));
+    assert_eq!(frames(&both, &["--at", "1,2", "--fps", "1"]), Err(Some(2)));
+    assert_eq!(frames(&[("LONGSIGHT_FPS", "0")], &[]), Err(Some(2)));
+}
+
+#[test]
 fn a_range_outside_the_video_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mp4");
@@ -330,6 +358,7 @@ fn wrong_arguments_are_usage_errors() {
         &["frames", "a.mp4", "--fps", "nan"],
         &["frames", "a.mp4", "--uniform", "0"],
         &["frames", "a.mp4", "--uniform", "3", "--fps", "2"],
+        &["frames", "a.mp4", "--at", "3", "--max-frames", "2"],
         &["frames", "a.mp4", "--at", "1,x"],
         &["frames", "a.mp4", "--from", "5", "--to", "5"],
         &["frames", "a.mp4", "--size", "640"],
@@ -537,5 +566,50 @@ fn a_last_frame_that_the_header_gives_no_time_is_seen_as_long_as_others() {
         let scenes: serde_json::Value = serde_json::from_str(&scenes.stdout).unwrap();
         let last = scenes["scenes"].as_array().unwrap().last().unwrap()["end"].as_f64().unwrap();
         assert!((last - end).abs() < 0.04, "{path:?}: {last}");
+    }
+}
+
+/// What the command says of a video: its length, and the stretch that it looked at.
+fn told(path: &Path) -> (f64, f64, f64) {
+    let outcome = longsight(&["frames", path.to_str().unwrap(), "--max-frames", "4", "--json"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{path:?}");
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(told["frames"].as_array().unwrap().len(), 4, "{path:?}");
+    let number = |pointer: &str| told.pointer(pointer).unwrap().as_f64().unwrap();
+    (number("/video/duration_s"), number("/coverage/from"), number("/coverage/to"))
+}
+
+#[test]
+fn a_file_that_starts_late_ends_where_its_pictures_do() {
+    let folder = tempfile::tempdir().unwrap();
+    // Half a minute in, and less than the video is long.
+    for start in [4, 30] {
+        let clip = Clip::steady(0).at((1, 25), (0..200).map(|n| n + start * 25).collect());
+        for name in ["late.mkv", "late.flv", "late.mp4", "late.nut"] {
+            let path = folder.path().join(name);
+            if !clip.write(&path) {
+                return;
+            }
+            // Matroska's length in milliseconds and FLV's in seconds, counted from zero, and from the first picture.
+            let (length, unit) =
+                if name.ends_with("mkv") { (&b"\x44\x89\x88"[..], 1e3) } else { (&b"duration\0"[..], 1.0) };
+            let lengths = if name.ends_with("mkv") || name.ends_with("flv") { vec![0, start] } else { vec![] };
+            let check = || {
+                let (length, from, to) = told(&path);
+                let near = |found: f64, expected: i64| (found - expected as f64).abs() < 0.25;
+                assert!(
+                    near(length, 8) && near(from, start) && near(to, start + 8),
+                    "{name}: {length} s, {from} to {to}"
+                );
+            };
+            check();
+            for from in lengths {
+                let mut bytes = std::fs::read(&path).unwrap();
+                let at = bytes.windows(length.len()).position(|window| window == length).unwrap() + length.len();
+                bytes[at..at + 8].copy_from_slice(&((8 + from) as f64 * unit).to_be_bytes());
+                std::fs::write(&path, bytes).unwrap();
+                check();
+            }
+        }
     }
 }

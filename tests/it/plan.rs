@@ -75,7 +75,7 @@ fn a_budget_counts_the_closer_looks() {
         options.budget.seconds = seconds;
         let question = Question::from(question);
         let (facts, info, pipeline, options) = (&facts, video.info(), recipe::DEFAULT, &options);
-        forecast(&outline, &Prospect { facts, info, pipeline, options, question: Some(&question) }, &rates).unwrap()
+        forecast(&outline, &Prospect { facts, info, pipeline, options, questions: &[question] }, &rates).unwrap()
     };
     for question in
         ["When is the red star visible?", QUESTION, "Is the red star first seen before or after the blue ring?"]
@@ -164,6 +164,66 @@ fn a_plan_says_what_a_run_then_does() {
         assert!(more.contains(&"diverse") || gaps.1 < gaps.0 * 1.5 + 0.1, "{gaps:?}, {more:?}");
         assert!(plan["memory_bytes"].as_u64() > plan["kv_bytes"].as_u64());
         assert!(plan["estimated_s"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn a_plan_counts_every_question_where_it_would_be_asked() {
+    let (folder, path) = clip(40.0);
+    let path = path.to_str().unwrap();
+    let parts = folder.path().join("parts.toml");
+    std::fs::write(&parts, "[evidence]\npart = 10.0\n").unwrap();
+    let parts = ["--pipeline", parts.to_str().unwrap()];
+    let (when, after) = ("When is the red star visible?", "What is shown after 0:21?");
+    let last = "How many different objects appear in the last ten seconds?";
+    for (questions, more, exactly) in [
+        (&[QUESTION, when, "Is there a blue ring in the video?"][..], &[][..], true),
+        (&[after], &[], true),
+        (&[last, QUESTION, after], &["--from", "3", "--fps", "1.7"], true),
+        (&[when, QUESTION, "When is the red star visible before 0:25?"], &parts[..], true),
+        (&["When is the red star visible for the second time?"], &parts, true),
+        (&[QUESTION, after], &["--sample", "uniform", "--sample-keep", "0.3"], true),
+        (&["Which?", after], &["--choices", "A. a red star", "B. a blue ring"], true),
+        (&["What appears right before the video ends?", "Is there a star after the red star appears?"], &[], false),
+    ] {
+        let arguments = [&[path][..], questions, &["--json"], more].concat();
+        let plan = json(&longsight(&[&["plan"][..], &arguments].concat()));
+        let dry = json(&longsight(&[&["ask"][..], &arguments, &["--dry-run"]].concat()));
+        assert_eq!((&dry["questions"], &dry["plan"]), (&plan["questions"], &plan["plan"]));
+        let outcome = longsight(&[&["ask"][..], &arguments].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let answers: Vec<Value> = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told = plan["questions"].as_array().unwrap();
+        assert_eq!(told.len(), answers.len());
+        let sum: u64 = told.iter().map(|one| one["prompt_tokens"].as_u64().unwrap()).sum();
+        assert_eq!(plan["prompt_tokens"], sum);
+        assert_eq!(plan["coverage"], told[0]["coverage"]);
+        for (one, answer) in told.iter().zip(&answers).filter(|_| exactly) {
+            assert_eq!(one["question"], answer["question"]);
+            assert_eq!(one["prompt_tokens"], answer["usage"]["prompt_tokens"], "{questions:?}: {one}");
+            for key in ["from", "to", "frames_seen", "visual_tokens_before", "visual_tokens_after"] {
+                assert_eq!(one["coverage"][key], answer["coverage"][key], "{key}, {questions:?}: {one}");
+            }
+            let gap = |of: &Value| of["coverage"]["max_gap_s"].as_f64().unwrap();
+            assert!((gap(one) - gap(answer)).abs() < 0.01, "{questions:?}: {} {}", gap(one), gap(answer));
+        }
+        if exactly {
+            for table in ["decode", "vision", "sample", "compress", "question"] {
+                assert_eq!(plan["plan"][table], answers[0]["plan"][table], "{table}, {questions:?}");
+            }
+        } else {
+            assert!(plan["warnings"].to_string().contains("only the run can"), "{plan}");
+        }
+    }
+    let time = |questions: &[&str]| {
+        json(&longsight(&[&["plan", path, "--json"], questions].concat()))["timing_s"]["generate"].as_f64().unwrap()
+    };
+    assert!(time(&[QUESTION, after]) > 1.5 * time(&[QUESTION]));
+    // What a run refuses, its plan refuses.
+    for command in ["plan", "ask"] {
+        let outcome = longsight(&[command, path, "What is shown after 5:00?"]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("nothing is after 300 s"), "{}", outcome.stderr);
     }
 }
 

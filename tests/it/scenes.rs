@@ -59,6 +59,41 @@ fn a_range_keeps_source_times() {
 }
 
 #[test]
+fn a_pipeline_says_how_scenes_are_found_and_flags_win() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let script = Script::write(Split::HeldOut, 15, &Wishes { shortest: 20.0, longest: 20.0 });
+    encode(&script, &path, &EncodeOptions { width: 192, height: 128, ..EncodeOptions::default() }).unwrap();
+    let file = folder.path().join("mine.toml");
+    let text = "[decode]\nfrom = 2.0\n[scenes]\ndetector = \"similarity\"\nthreshold = 0.99\nmax_cuts = 1\nmin_scene_len = 2.0\n";
+    std::fs::write(&file, text).unwrap();
+    let with = ["--pipeline", file.to_str().unwrap()];
+    let found = scenes(&path, &with);
+    let detector = serde_json::json!({"name": "similarity", "threshold": 0.99, "max_cuts": 1, "min_scene_s": 2.0});
+    assert_eq!(found["detector"], detector);
+    assert!(found["scenes"][0]["start"].as_f64().unwrap() >= 1.9, "{found}");
+    assert_eq!(found["scenes"].as_array().unwrap().len(), 2, "one cut");
+    let over = scenes(&path, &[&with[..], &["--detector", "content", "--from", "1"]].concat());
+    assert_eq!(over["detector"], serde_json::json!({"name": "content", "threshold": 27.0, "min_scene_s": 2.0}));
+    assert!(over["scenes"][0]["start"].as_f64().unwrap() < 1.1, "{over}");
+    let told = longsight(&[&["describe", path.to_str().unwrap(), "--json", "--no-index"], &with[..]].concat());
+    let told: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(told["captions"].as_array().unwrap().len(), 2, "{told}");
+    let settings = serde_json::json!({"threshold": 0.99, "max_cuts": 1.0, "min_scene_s": 2.0});
+    assert_eq!(told["plan"]["scenes"], serde_json::json!({"detector": "similarity", "settings": settings}));
+    for (text, says) in [
+        ("[scenes]\nmax_cuts = 3\n", "max_cuts"),
+        ("[scenes]\nthreshold = -1.0\n", "threshold"),
+        ("[scenes]\ntreshold = 9.0\n", "did you mean `threshold`"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let refused = longsight(&[&["scenes", path.to_str().unwrap()], &with[..]].concat());
+        assert_eq!(refused.code, Some(2), "{text}");
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn cuts_of_real_videos_are_pyscenedetects() {
     let Some(folder) = media() else { return };
     let videos = files(&folder);

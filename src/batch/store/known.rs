@@ -13,9 +13,16 @@ use std::collections::{BTreeMap, HashMap};
 pub(in crate::batch) struct Index {
     by_slot: HashMap<Hash, (Hash, Extent)>,
     by_key: HashMap<Hash, Extent>,
-    /// The newest answer of every place
-    by_place: HashMap<String, Extent>,
+    by_place: HashMap<String, Place>,
     pub(super) lines: usize,
+}
+
+/// What is answered about one place.
+#[derive(Debug)]
+struct Place {
+    newest: Extent,
+    /// In the order in which they were first answered
+    slots: Vec<Hash>,
 }
 
 /// The part of a line that decides which answer it is.
@@ -35,9 +42,28 @@ impl Index {
     }
 
     pub(super) fn insert(&mut self, slot: Hash, key: Hash, place: &str, extent: Extent) {
-        self.by_slot.insert(slot, (key, extent));
+        let first = self.by_slot.insert(slot, (key, extent)).is_none();
         self.by_key.insert(key, extent);
-        self.by_place.insert(place.to_owned(), extent);
+        let place = self.by_place.entry(place.to_owned()).or_insert(Place { newest: extent, slots: Vec::new() });
+        place.newest = extent;
+        place.slots.extend(first.then_some(slot));
+    }
+
+    /// Every answer about a place.
+    pub(super) fn all_at(&self, place: &str) -> Vec<(Hash, Extent)> {
+        let slots = self.by_place.get(place).map_or(&[][..], |place| &place.slots);
+        slots.iter().filter_map(|slot| Some((*slot, self.by_slot.get(slot)?.1))).collect()
+    }
+
+    /// Forgets an answer; as one to the same job about a copy of the video it is still known.
+    pub(super) fn forget(&mut self, place: &str, slot: &Hash) {
+        self.by_slot.remove(slot);
+        if let Some(place) = self.by_place.get_mut(place) {
+            place.slots.retain(|known| known != slot);
+        }
+        if self.by_place.get(place).is_some_and(|place| place.slots.is_empty()) {
+            self.by_place.remove(place);
+        }
     }
 
     /// Whether a job has its answer.
@@ -57,7 +83,7 @@ impl Index {
 
     /// One of the answers about a place.
     pub(super) fn at(&self, place: &str) -> Option<Extent> {
-        self.by_place.get(place).copied()
+        self.by_place.get(place).map(|place| place.newest)
     }
 
     /// The newest line of every slot, in the order of the file.

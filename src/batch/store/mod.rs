@@ -203,7 +203,42 @@ impl Store {
         for extent in jobs.iter().filter_map(|job| self.index.current(job)) {
             lines.extend(self.answers.read(extent).map_err(|source| self.io(ANSWERS, source))?);
         }
-        let relative = format!("{VIDEOS}/{place}{ENDING}");
+        self.write_own(place, &lines)
+    }
+
+    /// Drops the answers about what else was at `place` before; `content` is the fingerprint of what is there now, empty if that cannot
+    /// be a video.
+    ///
+    /// # Errors
+    /// When what is left cannot be read or written.
+    pub(super) fn outdate(&mut self, place: &str, content: &str) -> Result<(), StoreError> {
+        let (mut left, mut dropped) = (Vec::new(), false);
+        for (slot, extent) in self.index.all_at(place) {
+            let line = self.answers.read(extent).map_err(|source| self.io(ANSWERS, source))?;
+            let about = serde_json::from_slice::<serde_json::Value>(&line).ok();
+            let about = about.as_ref().and_then(|line| line.pointer("/video/fingerprint")?.as_str());
+            if about == Some(content) {
+                left.extend(line);
+            } else {
+                self.index.forget(place, &slot);
+                dropped = true;
+            }
+        }
+        if !dropped {
+            return Ok(());
+        }
+        if !left.is_empty() {
+            return self.write_own(place, &left);
+        }
+        match std::fs::remove_file(self.folder.join(own(place))) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.io(&own(place), source)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the video's own file, unless it stands there.
+    fn write_own(&self, place: &str, lines: &[u8]) -> Result<(), StoreError> {
+        let relative = own(place);
         let failed = |source| self.io(&relative, source);
         let path = self.folder.join(&relative);
         self.make_folders(&relative).map_err(failed)?;
@@ -211,7 +246,7 @@ impl Store {
         if there && std::fs::read(&path).is_ok_and(|content| content == lines) {
             return Ok(());
         }
-        journal::replace(&path, |out| out.write_all(&lines)).map_err(failed)
+        journal::replace(&path, |out| out.write_all(lines)).map_err(failed)
     }
 
     /// Makes the folders above `relative`; a link in their place is refused, as what is behind it lies elsewhere.
@@ -267,6 +302,11 @@ impl Store {
     fn io(&self, name: &str, source: io::Error) -> StoreError {
         StoreError::Io { path: self.folder.join(name), source }
     }
+}
+
+/// Where the answers about the video at `place` stand, below the folder.
+fn own(place: &str) -> String {
+    format!("{VIDEOS}/{place}{ENDING}")
 }
 
 /// One line of JSON; `None` only for what cannot be JSON.

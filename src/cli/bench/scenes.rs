@@ -5,6 +5,7 @@ use super::super::scenes::Detection;
 use super::super::{Context, output};
 use crate::bench::scenes::{self, BenchError};
 use crate::decode::Limits;
+use crate::recipe::Options;
 use std::path::PathBuf;
 
 /// Arguments of `longsight bench scenes`.
@@ -24,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result {
     let limits = Limits { threads: args.threads, ..context.decoder.limits() };
-    let detector = args.detection.detector()?;
+    let detector = args.detection.detector(&Options::default())?;
     let outcome =
         scenes::run(&args.video, detector.as_ref(), &limits, args.runs as usize).map_err(|error| match error {
             BenchError::Decode(error) => error.into(),

@@ -27,6 +27,9 @@ const ENDING: Duration = Duration::from_secs(2);
 /// Bytes kept of what a decoder writes to stderr: its last words.
 const LAST_WORDS: usize = 400;
 
+/// What Rust says on stderr when it gets no memory, for a value or for a thread.
+const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of ", "failed to spawn thread"];
+
 /// What a locked-in decoder could still do when it tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Trespasses {
@@ -53,6 +56,8 @@ pub(crate) struct Session {
     replies: ChildStdout,
     stderr: Option<ChildStderr>,
     last_words: Vec<u8>,
+    /// Bytes that it may have
+    memory: u64,
     /// Silence after which it counts as stuck
     silence: Duration,
     asked: u64,
@@ -102,6 +107,7 @@ impl Session {
             replies,
             stderr: Some(stderr),
             last_words: Vec::new(),
+            memory: program.memory,
             silence: limits.open_timeout.max(limits.stall_timeout) * 2,
             asked: 0,
         };
@@ -282,6 +288,9 @@ impl Session {
         };
         self.overhear();
         let words = String::from_utf8_lossy(&self.last_words);
+        if OUT_OF_MEMORY.iter().any(|said| words.contains(said)) {
+            return self.out_of_memory();
+        }
         let last = words.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
         let last: String = last.chars().filter(|letter| !letter.is_control()).collect();
         let how = if last.is_empty() { status } else { format!("{status}: {last}") };
@@ -290,6 +299,10 @@ impl Session {
 
     fn garbled(&self, what: &'static str) -> DecodeError {
         DecodeError::Garbled { path: self.path.clone(), what: what.into() }
+    }
+
+    fn out_of_memory(&self) -> DecodeError {
+        DecodeError::OutOfMemory { path: self.path.clone(), limit: Some(self.memory) }
     }
 
     /// The file's error that came; what this side alone can know of a decoder is none.
@@ -302,6 +315,7 @@ impl Session {
                 | DecodeError::Garbled { .. },
             )
             | None => Err(self.garbled("an error that is none")),
+            Some(DecodeError::OutOfMemory { .. }) => Ok(self.out_of_memory()),
             Some(error) => Ok(error.at(&self.path)),
         }
     }

@@ -63,6 +63,49 @@ fn a_decoder_that_breaks_down_costs_one_item() {
 }
 
 #[test]
+fn a_video_that_was_replaced_and_fails_leaves_no_answers_about_the_old_one() {
+    let batch = Batch::of(&["a.mp4", "b.mp4", "c.mp4", "d.mp4"], TWO);
+    batch.ends(0, &[]);
+    let whole = std::fs::read(batch.videos().join("a.mp4")).unwrap();
+    let other = std::fs::read(batch.clip("e.mp4", 50)).unwrap();
+    std::fs::remove_file(batch.videos().join("e.mp4")).unwrap();
+    batch.file("b.mp4", &other[..other.len() / 3]);
+    batch.file("c.mp4", b"");
+    // The same video that fails for another reason is still what was asked about.
+    batch.ends(4, &["--memory", "1M"]);
+    let about = |batch: &Batch| batch.answers().into_iter().map(|[place, ..]| place).collect::<BTreeSet<_>>();
+    let left: BTreeSet<String> = ["a.mp4".to_owned(), "d.mp4".to_owned()].into();
+    assert_eq!(about(&batch), left);
+    let own = |name: &str| batch.out().join(format!("videos/{name}.jsonl"));
+    assert!(own("a.mp4").is_file() && !own("b.mp4").exists() && !own("c.mp4").exists());
+    let again = batch.ends(4, &[]);
+    assert_eq!((&again["failed"], &again["answers"], &again["answers_before"]), (&2.into(), &0.into(), &4.into()));
+    batch.file("b.mp4", &whole);
+    assert_eq!(batch.ends(4, &[])["answers_shared"], 2, "a copy of another");
+    assert_eq!(batch.lines("videos/b.mp4.jsonl").len(), 2);
+}
+
+#[test]
+fn the_command_names_model_and_pipeline_from_any_folder() {
+    let batch = Batch::of(&["a.mp4"], TWO);
+    let folder = batch.folder.path();
+    std::os::unix::fs::symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/models/longsight-tiny"), folder.join("my model"))
+        .unwrap();
+    std::fs::write(folder.join("mine.toml"), "[decode]\nmax_frames = 4\n[budget]\nmemory = \"1M\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longsight"));
+    command.args(batch.arguments(&["--model", "my model", "--pipeline", "mine.toml"])).current_dir(folder);
+    command.env("LONGSIGHT_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
+    assert_eq!(command.output().unwrap().status.code(), Some(4));
+    let [line] = &batch.lines("failed.jsonl")[..] else { panic!("not one line") };
+    let again = shell(line["command"].as_str().unwrap());
+    // Run in another folder, it comes as far as the batch did: what is planned does not fit.
+    assert_eq!(again.status.code(), Some(6), "{again:?}");
+    batch.ends(4, &["--memory", "1M"]);
+    let [line] = &batch.lines("failed.jsonl")[..] else { panic!("not one line") };
+    assert!(line["command"].as_str().unwrap().contains("--pipeline=balanced"), "a name stays a name: {line}");
+}
+
+#[test]
 fn nothing_to_read_is_an_error_of_the_input() {
     let batch = Batch::new(TWO);
     assert_eq!(batch.run(&[]).code, Some(3));
