@@ -2,7 +2,7 @@
 
 use crate::words::Shape;
 
-/// No outline goes further from the centre than this, in radii.
+/// No outline goes further from the centre than this to any side, in radii.
 pub(super) const REACH: f32 = 1.22;
 
 const SQUARE: f32 = 0.86;

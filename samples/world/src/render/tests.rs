@@ -71,8 +71,12 @@ fn an_outline_fills_its_diameter_and_stays_within_reach() {
     for (shape, build) in Shape::ALL.into_iter().flat_map(|shape| [-1.0, 0.0, 1.0].map(|build| (shape, build))) {
         let inside = |x: f32, y: f32| shape::distance(shape, build, x, y) < 0.0;
         let grid = || (-60..=60).flat_map(|i| (-60..=60).map(move |j| (i as f32 / 40.0, j as f32 / 40.0)));
-        let reached = grid().filter(|&(x, y)| inside(x, y)).map(|(x, y)| (x * x + y * y).sqrt()).fold(0.0, f32::max);
-        assert!((0.9..=shape::REACH).contains(&reached), "{shape:?} of {build} reaches {reached}");
+        let furthest = |by: fn(f32, f32) -> f32| {
+            grid().filter(|&(x, y)| inside(x, y)).map(|(x, y)| by(x.abs(), y.abs())).fold(0.0, f32::max)
+        };
+        let (aside, reached) = (furthest(f32::max), furthest(f32::hypot));
+        assert!(aside <= shape::REACH, "{shape:?} of {build} would be cut off {aside} from its centre");
+        assert!(reached >= 0.9, "{shape:?} of {build} reaches {reached}");
         let share = grid().filter(|&(x, y)| inside(x, y)).count() as f32 / (1600.0 * std::f32::consts::PI);
         assert!((0.15..=1.05).contains(&share), "{shape:?} of {build} covers {share}");
     }
