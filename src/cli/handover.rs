@@ -242,13 +242,14 @@ impl ExcerptArgs {
         cancel: &Arc<AtomicBool>,
     ) -> Result {
         make(folder, "--clips")?;
+        let video = Feed::open(file, &context.decoder.limits())?;
         let how = if self.exact { How::Encoded } else { How::Copied };
         for (span, number) in spans.iter().zip(before + 1..) {
             let stem = format!("{number:03}-{:.3}s-{:.3}s", span.start, span.end);
             for ending in decode::CLIP_ENDINGS {
                 spare(&folder.join(format!("{stem}.{ending}")), videos, "--clips")?;
             }
-            let cut = decode::cut(file, *span, how, folder, &stem, cancel)?;
+            let cut = decode::cut(&video, *span, how, folder, &stem, cancel)?;
             let from = match cut.how {
                 How::Copied => ", from key frame on",
                 How::Encoded => "",
@@ -265,11 +266,8 @@ impl From<CutError> for Failure {
         match error {
             CutError::Decode(error) => error.into(),
             CutError::Nothing { .. } => Self::new(Kind::Input, error),
-            CutError::Name { .. } => Self::new(Kind::Usage, error).hint("choose another folder with --clips"),
-            CutError::Write { .. } => Self::new(Kind::Internal, error).hint("check the disk, or encode with --exact"),
-            CutError::Encode(_) => {
-                Self::new(Kind::Internal, error).hint("without --exact the clips are copied, not encoded")
-            }
+            CutError::Refused { .. } => Self::new(Kind::Internal, error)
+                .hint("clips are copied without --exact and encoded with it: try the other"),
             CutError::Place { .. } => Self::new(Kind::Internal, error),
         }
     }

@@ -3,6 +3,7 @@
 
 use super::apart::{Ask, Call, Home, Program, Reply, Session, Wanted};
 use super::convert::Size;
+use super::cut::Piece;
 use super::error::DecodeError;
 use super::info::VideoInfo;
 use super::limits::Limits;
@@ -152,9 +153,19 @@ impl Feed {
     /// # Errors
     /// When the decoder breaks down.
     pub(crate) fn ask(&self, words: Vec<u8>) -> Result<Option<Answer>, DecodeError> {
+        self.apart(&Ask::Stage(words), &Arc::default())
+    }
+
+    /// Has a piece cut out by the decoder's process; `None` where there is no such process.
+    pub(super) fn cut(&self, piece: Piece, cancel: &Arc<AtomicBool>) -> Result<Option<Answer>, DecodeError> {
+        self.apart(&Ask::Cut(piece), cancel)
+    }
+
+    /// Asks for what is no picture.
+    fn apart(&self, ask: &Ask, cancel: &Arc<AtomicBool>) -> Result<Option<Answer>, DecodeError> {
         let Place::Apart { program, home, spent } = &self.place else { return Ok(None) };
-        let nothing = Request::new(super::Sampling::All);
-        let call = self.call(program, home, &Ask::Stage(words), &nothing)?;
+        let nothing = Request { cancel: Some(Arc::clone(cancel)), ..Request::new(super::Sampling::All) };
+        let call = self.call(program, home, ask, &nothing)?;
         Ok(Some(Answer { call, spent: Arc::clone(spent) }))
     }
 

@@ -25,7 +25,7 @@ impl Code {
     pub(super) const NO_MEMORY: Self = Self(ffi::AVERROR(libc::ENOMEM));
     pub(super) const EXIT: Self = Self(ffi::AVERROR_EXIT);
 
-    fn check(code: c_int) -> Result<c_int, Self> {
+    pub(super) fn check(code: c_int) -> Result<c_int, Self> {
         if code < 0 { Err(Self(code)) } else { Ok(code) }
     }
 }

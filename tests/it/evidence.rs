@@ -7,6 +7,7 @@ use longsight_world::clip::encode;
 use longsight_world::dice::Split;
 use longsight_world::media::EncodeOptions;
 use longsight_world::script::{Script, Wishes};
+use longsight_world::words::Shape;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -328,12 +329,12 @@ fn long_videos_are_asked_part_by_part_at_the_frames_of_one_look() {
 }
 
 /// Where a long look's answer holds nowhere, its parts are asked, and what one of them says instead is held against the look. Nothing else makes
-/// this answer differ from that of the whole look alone.
+/// an answer differ from that of the whole look alone.
 #[test]
 fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("joined.mp4");
-    // Of three minutes of the samples, the bundled model gets the colour of a circle wrong.
+    // Of three minutes of the samples, the bundled model gets the colours of some things wrong.
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/world-");
     let mut ffmpeg = std::process::Command::new("ffmpeg");
     ffmpeg.args(["-v", "error"]);
@@ -350,14 +351,29 @@ fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
         std::fs::write(&file, format!("[evidence]\n{text}\n")).unwrap();
         file
     };
-    let question = "What colour is the circle?";
-    let ask = |file: PathBuf| ask(&path, &[question, "--no-index", "--pipeline", file.to_str().unwrap()]);
-    let whole = ask(pipeline("whole.toml", "search = \"never\""));
-    let parts = ask(pipeline("parts.toml", "part = 20.0"));
+    let questions: Vec<String> =
+        Shape::ALL.iter().map(|shape| format!("What colour is the {}?", shape.word())).collect();
+    let answers = |file: PathBuf| -> Vec<Value> {
+        let mut args =
+            vec!["ask", path.to_str().unwrap(), "--no-index", "--json", "--pipeline", file.to_str().unwrap()];
+        args.extend(questions.iter().map(String::as_str));
+        let outcome = longsight(&args);
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let whole = answers(pipeline("whole.toml", "search = \"never\""));
+    let parts = answers(pipeline("parts.toml", "part = 20.0"));
     let holds = |answer: &Value| answer["evidence"].as_array().unwrap().iter().any(|one| one["verified"] == true);
-    assert!(!holds(&whole), "{whole}");
-    assert!(holds(&parts), "{parts}");
-    assert_ne!(whole["answer"], parts["answer"]);
-    assert_eq!(parts["status"], "supported", "{parts}");
-    assert!(parts["usage"]["check_tokens"].as_u64() > whole["usage"]["check_tokens"].as_u64(), "{parts}");
+    let mut better = 0;
+    for (whole, parts) in whole.iter().zip(&parts) {
+        if holds(whole) {
+            assert_eq!(whole["answer"], parts["answer"], "what holds stays");
+        } else if holds(parts) {
+            assert_ne!(whole["answer"], parts["answer"]);
+            assert_eq!(parts["status"], "supported", "{parts}");
+            assert!(parts["usage"]["check_tokens"].as_u64() > whole["usage"]["check_tokens"].as_u64(), "{parts}");
+            better += 1;
+        }
+    }
+    assert!(better > 0, "{parts:?}");
 }

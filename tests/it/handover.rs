@@ -2,8 +2,10 @@
 
 use crate::support::clip::{Clip, number};
 use crate::support::command::{Outcome, longsight};
+use crate::support::stand_in::decoder;
 use crate::support::{files, media};
-use longsight::decode::{self, Feed, How, Request, Sampling};
+use longsight::decode::apart::MEMORY;
+use longsight::decode::{self, CutError, Feed, How, Limits, Request, Sampling};
 use longsight::render::{self, Format, Media};
 use longsight::run::Moments;
 use longsight_models::Span;
@@ -87,7 +89,7 @@ fn answers_come_in_every_format_with_pictures_and_clips_beside_them() {
     for (number, (clip, (start, end))) in clips.iter().zip(&spans).enumerate() {
         let name = clip.file_name().unwrap().to_str().unwrap();
         assert_eq!(name, format!("{:03}-{start:.3}s-{end:.3}s.mp4", number + 1));
-        let info = decode::open(clip, &decode::Limits::default()).unwrap().info().clone();
+        let info = decode::open(clip, &Limits::default()).unwrap().info().clone();
         assert!((info.duration_s.unwrap() - (end - start)).abs() < 0.1, "{name}: {info:?}");
         assert!(told.contains(name), "{told}");
     }
@@ -177,11 +179,19 @@ fn pictures(path: &Path) -> Vec<(u8, f64)> {
     pictures
 }
 
+/// A cut made in this process.
+fn cut_here(path: &Path, span: Span, how: How, folder: &Path) -> Result<decode::Cut, CutError> {
+    cut_by(path, &Limits::default(), span, how, folder)
+}
+
+fn cut_by(path: &Path, limits: &Limits, span: Span, how: How, folder: &Path) -> Result<decode::Cut, CutError> {
+    decode::cut(&Feed::open(path, limits)?, span, how, folder, "cut", &Arc::default())
+}
+
 fn cut(path: &Path, span: (f64, f64), how: How) -> (decode::Cut, Vec<(u8, f64)>) {
     let folder = path.parent().unwrap().join("cuts");
     std::fs::create_dir_all(&folder).unwrap();
-    let span = Span::new(span.0, span.1);
-    let cut = decode::cut(path, span, how, &folder, "cut", &Arc::default()).unwrap();
+    let cut = cut_here(path, Span::new(span.0, span.1), how, &folder).unwrap();
     let pictures = pictures(&cut.path);
     assert_eq!(names(&folder), [cut.path.file_name().unwrap().to_str().unwrap()], "nothing else is left");
     std::fs::remove_dir_all(&folder).unwrap();
@@ -198,8 +208,7 @@ fn a_picture_is_the_frame_that_is_shown_then() {
     // Frames last 0.04 s; the order asked for is the order given.
     let times = [5.0, 0.1, 2.02, 2.03, 2.0];
     let frames =
-        longsight::excerpt::pictures(&Feed::open(&path, &decode::Limits::default()).unwrap(), &times, &Arc::default())
-            .unwrap();
+        longsight::excerpt::pictures(&Feed::open(&path, &Limits::default()).unwrap(), &times, &Arc::default()).unwrap();
     let numbers: Vec<u8> = frames.iter().map(|frame| number(&frame.as_ref().unwrap().image).unwrap()).collect();
     assert_eq!(numbers, [125, 2, 50, 50, 50]);
 }
@@ -257,8 +266,55 @@ fn a_span_behind_the_end_is_refused_and_leaves_nothing() {
     for how in [How::Copied, How::Encoded] {
         let target = folder.path().join("cuts");
         std::fs::create_dir_all(&target).unwrap();
-        let outcome = decode::cut(&path, Span::new(90.0, 95.0), how, &target, "cut", &Arc::default());
+        let outcome = cut_here(&path, Span::new(90.0, 95.0), how, &target);
         assert!(outcome.is_err(), "{outcome:?}");
+        assert!(names(&target).is_empty());
+    }
+}
+
+/// Six seconds with a tone; `None` where there is nothing to make it with.
+fn with_sound(folder: &Path) -> Option<PathBuf> {
+    let (silent, path) = (folder.join("silent.mp4"), folder.join("clip.mp4"));
+    if !Clip::steady(150).write(&silent) {
+        return None;
+    }
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(&silent).args(["-f", "lavfi", "-i", "sine=duration=6", "-c:v", "copy"]);
+    let made = ffmpeg.args(["-c:a", "aac", "-shortest"]).arg(&path).status().is_ok_and(|status| status.success());
+    if !made {
+        println!("skipped: no ffmpeg command to add sound with");
+    }
+    made.then_some(path)
+}
+
+/// What a decoder that is locked in sends is what is written here, byte for byte.
+#[test]
+fn clips_are_cut_where_the_video_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let irregular = folder.path().join("irregular.mkv");
+    let pts: Vec<i64> = (0..120).map(|n| n * 100 + n * n % 7 * 10).collect();
+    let mut paths: Vec<PathBuf> = with_sound(folder.path()).into_iter().collect();
+    paths.extend(Some(irregular.clone()).filter(|path| Clip::steady(120).at((1, 1000), pts).write(path)));
+    let apart = Limits { apart: Some(Arc::new(decoder(MEMORY))), ..Limits::default() };
+    for (path, how) in paths.iter().flat_map(|path| [How::Copied, How::Encoded].map(|how| (path, how))) {
+        let target = folder.path().join("cuts");
+        std::fs::create_dir_all(&target).unwrap();
+        let clip = |limits| {
+            let cut = cut_by(path, limits, Span::new(2.0, 4.0), how, &target).unwrap();
+            assert_eq!(names(&target), [cut.path.file_name().unwrap().to_str().unwrap()], "nothing else is left");
+            let bytes = std::fs::read(&cut.path).unwrap();
+            std::fs::remove_dir_all(&target).unwrap();
+            std::fs::create_dir_all(&target).unwrap();
+            (cut, bytes)
+        };
+        let ((here, kept), (there, sent)) = (clip(&Limits::default()), clip(&apart));
+        assert_eq!(here, there);
+        assert!(kept.len() > 1000);
+        // Matroska names a file by a number of chance.
+        let same = if path == &irregular { kept.len() == sent.len() } else { kept == sent };
+        assert!(same, "{path:?}, {how:?}: {} and {} bytes", kept.len(), sent.len());
+        let nothing = cut_by(path, &apart, Span::new(90.0, 95.0), how, &target);
+        assert!(matches!(nothing, Err(CutError::Nothing { .. })), "{nothing:?}");
         assert!(names(&target).is_empty());
     }
 }
@@ -266,20 +322,11 @@ fn a_span_behind_the_end_is_refused_and_leaves_nothing() {
 #[test]
 fn sound_is_cut_along() {
     let folder = tempfile::tempdir().unwrap();
-    let (silent, path) = (folder.path().join("silent.mp4"), folder.path().join("clip.mp4"));
-    if !Clip::steady(150).write(&silent) {
-        return;
-    }
-    let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args(["-v", "error", "-i"]).arg(&silent).args(["-f", "lavfi", "-i", "sine=duration=6", "-c:v", "copy"]);
-    if !ffmpeg.args(["-c:a", "aac", "-shortest"]).arg(&path).status().is_ok_and(|status| status.success()) {
-        println!("skipped: no ffmpeg command to add sound with");
-        return;
-    }
+    let Some(path) = with_sound(folder.path()) else { return };
     for how in [How::Copied, How::Encoded] {
         let target = folder.path().join("cuts");
         std::fs::create_dir_all(&target).unwrap();
-        let cut = decode::cut(&path, Span::new(2.0, 4.0), how, &target, "cut", &Arc::default()).unwrap();
+        let cut = cut_here(&path, Span::new(2.0, 4.0), how, &target).unwrap();
         let input = ffmpeg_next::format::input(&cut.path).unwrap();
         let streams: Vec<(ffmpeg_next::media::Type, f64)> = input
             .streams()
@@ -297,7 +344,7 @@ fn cuts_of_real_videos_hold_what_they_say() {
     let folder = tempfile::tempdir().unwrap();
     let (mut tried, mut wrong) = (0, Vec::new());
     for path in files(&media) {
-        let Ok(video) = decode::open(&path, &decode::Limits::default()) else { continue };
+        let Ok(video) = decode::open(&path, &Limits::default()) else { continue };
         let info = video.info().clone();
         let (Some(start), Some(seconds)) = (info.start_s, info.duration_s.filter(|_| !info.duration_is_guess)) else {
             continue;
@@ -313,14 +360,14 @@ fn cuts_of_real_videos_hold_what_they_say() {
         for how in [How::Copied, How::Encoded] {
             tried += 1;
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let cut = match decode::cut(&path, span, how, folder.path(), "cut", &Arc::default()) {
+            let cut = match cut_here(&path, span, how, folder.path()) {
                 Ok(cut) => cut,
                 Err(error) => {
                     wrong.push(format!("{name}, {how:?}: {error}"));
                     continue;
                 }
             };
-            let Ok((frames, _)) = decode::open(&cut.path, &decode::Limits::default())
+            let Ok((frames, _)) = decode::open(&cut.path, &Limits::default())
                 .and_then(|video| decode::list(video, &Request::new(Sampling::All)))
             else {
                 wrong.push(format!("{name}, {how:?}: the cut cannot be decoded"));

@@ -34,7 +34,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HALF = DEVICE == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 # What is hard, and what new users ask first, is asked more often than the rest.
-OFTEN = {"existence": 2, "count": 3, "motion": 2, "reading": 3, "order": 3, "when": 4, "absent": 2}
+OFTEN = {"existence": 2, "count": 3, "motion": 2, "reading": 3, "order": 3, "when": 4, "absent": 2, "after": 4, "scene": 2}
 
 
 def pick(rng, questions, count):

@@ -7,7 +7,7 @@ use crate::decode::error::DecodeError;
 use crate::decode::open::{self, Video};
 use crate::decode::report::DecodeReport;
 use crate::decode::stream::{self, FrameFacts, Request};
-use crate::decode::{Limits, native};
+use crate::decode::{Limits, cut, native};
 use longsight_models::Frame;
 use serde::Serialize;
 use std::ffi::OsStr;
@@ -155,6 +155,7 @@ impl Server<'_> {
             let outcome = match ask {
                 Ask::Frames(wanted) => self.frames(wanted, number).map(|report| wire::content(&report)),
                 Ask::List(wanted) => self.list(wanted).map(|report| wire::content(&report)),
+                Ask::Cut(piece) => cut::serve(self.path, &self.limits, piece, &self.replies),
                 Ask::Stage(words) => (self.stage)(self.path, &self.limits, &words, &self.replies),
                 Ask::Trespass(target) => {
                     Ok(wire::content(&trespass(Path::new(OsStr::from_bytes(&target)), self.memory)))

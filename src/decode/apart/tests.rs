@@ -4,7 +4,9 @@
 use super::wire::{FrameHead, Kind, Ready};
 use super::{Confinement, ForkServer, Program, wire};
 use crate::decode::info::VideoInfo;
-use crate::decode::{DecodeError, DecodeReport, Feed, FrameFacts, Limits, Orientation, Request, Sampling, Size};
+use crate::decode::{
+    self, CutError, DecodeError, DecodeReport, Feed, FrameFacts, How, Limits, Orientation, Request, Sampling, Size,
+};
 use longsight_models::{Span, TimeBase, Timestamp};
 use std::path::Path;
 use std::sync::Arc;
@@ -181,7 +183,8 @@ fn one_that_no_longer_moves_is_killed() {
 
 #[test]
 fn signs_of_life_are_signs() {
-    let beat: String = (0..6).map(|_| "printf 'ls\\001\\004\\000\\000\\000\\000'; sleep 0.3; ").collect();
+    let alive: String = wire::head(Kind::Alive, 0).unwrap().iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let beat = format!("printf '{alive}'; sleep 0.3; ").repeat(6);
     let slow = watch(&Script::default().greet(info()), &format!("{beat} exit 0"));
     assert!(matches!(slow, Err(DecodeError::Crashed { .. })), "longer than the silence that is suffered: {slow:?}");
 }
@@ -213,4 +216,22 @@ fn who_waits_can_be_cancelled() {
     let mut frames = feed.stream(&request).unwrap();
     assert_eq!(frames.by_ref().count(), 0);
     assert!(matches!(frames.finish(), Err(DecodeError::Cancelled { .. })));
+}
+
+#[test]
+fn a_clip_is_bounded_and_leaves_nothing_where_it_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, clips) = (folder.path().join("video"), folder.path().join("clips"));
+    std::fs::write(&path, b"never read").unwrap();
+    std::fs::create_dir(&clips).unwrap();
+    let far = wire::content(&(u64::MAX - 1, vec![0_u8; 1]));
+    let large = wire::content(&(2_u64 << 30, vec![0_u8; 1]));
+    for item in [&far[..], &large[..], b"\xff\xff\xff\xff\x0f"] {
+        let script = Script::default().greet(info()).say(Kind::Item, &[item]);
+        let feed = Feed::open(&path, &script.limits(folder.path(), STAYS)).unwrap();
+        let span = Span { start: 0.0, end: 1.0 };
+        let outcome = decode::cut(&feed, span, How::Copied, &clips, "clip", &Arc::default());
+        assert!(matches!(outcome, Err(CutError::Decode(DecodeError::Garbled { .. }))), "{outcome:?}");
+        assert_eq!(std::fs::read_dir(&clips).unwrap().count(), 0);
+    }
 }

@@ -8,6 +8,7 @@
 //! A message is a head (two bytes that mark it, the version, the kind, the length) and its content: a frame's numbers
 //! and pixels, or what `postcard` makes of a value.
 
+use crate::decode::cut::Piece;
 use crate::decode::info::VideoInfo;
 use crate::decode::limits::Limits;
 use crate::decode::sampling::Sampling;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
 /// Changes with every message.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MARK: [u8; 2] = *b"ls";
 /// Bytes of a head.
 pub(super) const HEAD_BYTES: usize = 8;
@@ -86,6 +87,8 @@ pub(crate) enum Ask {
     Frames(Wanted),
     /// Which frames these would be
     List(Wanted),
+    /// A piece as a file of its own, whose bytes are the answer
+    Cut(Piece),
     /// What a later stage looks for, in its own words
     Stage(Vec<u8>),
     /// To try what must not work; a file that must not come into being

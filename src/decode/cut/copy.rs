@@ -1,9 +1,10 @@
 //! Packets as they are, from a key frame on.
 
+use super::CutError;
 use super::muxer::{Muxer, clock, copied, ticks};
-use super::{Container, CutError, Source};
+use super::output::Sink;
+use super::source::{Container, Source};
 use longsight_models::Span;
-use std::path::Path;
 
 /// Two times closer than this are the same.
 const EPSILON_S: f64 = 1e-6;
@@ -13,12 +14,12 @@ const APART_S: f64 = 5.0;
 const MAX_BACK_S: f64 = 600.0;
 
 /// Copies what covers `span` and says what that is.
-pub(super) fn copy(
+pub(super) fn copy<'a>(
     source: &mut Source,
     sounds: &[usize],
     span: Span,
     container: Container,
-    to: &Path,
+    sink: &'a mut Sink<'a>,
 ) -> Result<Span, CutError> {
     let video = source.info.stream;
     let streams: Vec<usize> = [video].into_iter().chain(sounds.iter().copied()).collect();
@@ -29,7 +30,7 @@ pub(super) fn copy(
     for &sound in sounds {
         source.demuxer.keep(sound);
     }
-    let mut muxer = Muxer::create(to, container, parameters)?;
+    let mut muxer = Muxer::create(&source.path, container, parameters, sink)?;
     // It went there before, when the key frame was found.
     let _ = source.demuxer.seek(video, seek);
     let (mut begun, mut end) = (false, first);
@@ -63,7 +64,7 @@ pub(super) fn copy(
                 continue;
             }
         }
-        let shared = packet.share().map_err(|code| CutError::Write { path: to.to_path_buf(), source: code.into() })?;
+        let shared = packet.share().map_err(|code| CutError::refused(&source.path, code))?;
         muxer.write(shared, index, ticks(first, clock(source, stream)))?;
     }
     muxer.finish()?;

@@ -1,7 +1,9 @@
 //! The frames of a span encoded anew, each at its own time; sound is copied, to within a packet.
 
+use super::CutError;
 use super::muxer::{Muxer, clock, copied, ticks};
-use super::{Container, CutError, Source};
+use super::output::Sink;
+use super::source::{Container, Source};
 use crate::decode::convert::Size;
 use crate::decode::native;
 use crate::decode::sampling::Sampling;
@@ -10,7 +12,6 @@ use ffmpeg_next::{Packet, Rational};
 use image::RgbImage;
 use longsight_models::Span;
 use longsight_world::media::{EncodeOptions, Encoder, MediaError};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -22,12 +23,12 @@ const PRESET: &str = "fast";
 const MIN_SIDE: u32 = 16;
 
 /// Encodes the frames that begin inside `span` and says what that is.
-pub(super) fn encode(
+pub(super) fn encode<'a>(
     source: &mut Source,
     sounds: &[usize],
     span: Span,
     container: Container,
-    to: &Path,
+    sink: &'a mut Sink<'a>,
     cancel: &Arc<AtomicBool>,
 ) -> Result<Span, CutError> {
     let nothing = CutError::Nothing { path: source.path.clone(), span };
@@ -50,12 +51,14 @@ pub(super) fn encode(
         cancel: Some(Arc::clone(cancel)),
         ..Request::new(Sampling::All)
     };
-    let mut encoder = Encoder::open(&options, true)?;
+    let path = source.path.clone();
+    let refused = |error: MediaError| CutError::refused(&path, error);
+    let mut encoder = Encoder::open(&options, true).map_err(refused)?;
     let video_clock = clock(source, source.info.stream);
     let mut streams = vec![(encoder.parameters(), video_clock)];
     streams.extend(sounds.iter().filter_map(|&sound| copied(source, sound, container)));
-    let mut muxer = Muxer::create(to, container, streams)?;
-    let mut frames = stream(&source.path, &request)?;
+    let mut muxer = Muxer::create(&path, container, streams, sink)?;
+    let mut frames = stream(&path, &request)?;
     let Some(mut held) = frames.next() else {
         frames.finish()?;
         return Err(nothing);
@@ -75,7 +78,8 @@ pub(super) fn encode(
     times.push(held.time.pts + shown.min(end - held.time.pts).max(1));
     push(&mut encoder, &mut muxer, &mut sound, &times, video_clock, &held.image)?;
     let mut trouble = None;
-    encoder.finish(|packet| write(packet, &mut muxer, &mut sound, &times, video_clock, &mut trouble))?;
+    let finished = encoder.finish(|packet| write(packet, &mut muxer, &mut sound, &times, video_clock, &mut trouble));
+    finished.map_err(refused)?;
     trouble.map_or(Ok(()), Err)?;
     sound.write_before(f64::INFINITY, &mut muxer)?;
     muxer.finish()?;
@@ -85,21 +89,22 @@ pub(super) fn encode(
 
 fn push(
     encoder: &mut Encoder,
-    muxer: &mut Muxer,
+    muxer: &mut Muxer<'_>,
     sound: &mut Sound<'_>,
     times: &[i64],
     clock: Rational,
     picture: &RgbImage,
 ) -> Result<(), CutError> {
     let mut trouble = None;
-    encoder.push(picture, |packet| write(packet, muxer, sound, times, clock, &mut trouble))?;
+    let pushed = encoder.push(picture, |packet| write(packet, muxer, sound, times, clock, &mut trouble));
+    pushed.map_err(|error| CutError::refused(&sound.source.path, error))?;
     trouble.map_or(Ok(()), Err)
 }
 
 /// Gives a packet, which counts pictures, its times, and writes it behind the sound that comes before it.
 fn write(
     packet: &mut Packet,
-    muxer: &mut Muxer,
+    muxer: &mut Muxer<'_>,
     sound: &mut Sound<'_>,
     times: &[i64],
     clock: Rational,
@@ -155,7 +160,7 @@ impl<'a> Sound<'a> {
     }
 
     /// Writes the packets that begin before `seconds`.
-    fn write_before(&mut self, seconds: f64, muxer: &mut Muxer) -> Result<(), CutError> {
+    fn write_before(&mut self, seconds: f64, muxer: &mut Muxer<'_>) -> Result<(), CutError> {
         while self.streams.iter().any(|(_, ended)| !ended) {
             let packet = match self.next.take() {
                 Some(packet) => packet,
@@ -181,8 +186,7 @@ impl<'a> Sound<'a> {
                 break;
             }
             if at >= self.span.start {
-                let wrong =
-                    |code: native::Code| CutError::Write { path: self.source.path.clone(), source: code.into() };
+                let wrong = |code| CutError::refused(&self.source.path, code);
                 let start = ticks(self.span.start, clock(self.source, stream));
                 muxer.write(packet.share().map_err(wrong)?, place + 1, start)?;
             }

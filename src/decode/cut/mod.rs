@@ -1,24 +1,37 @@
 //! A span of a file as a file of its own: copied packet by packet from key frame on, or encoded anew, to the frame.
+//!
+//! ```text
+//! source (demuxer) --> copy | encode --> muxer --> output --bytes and where they stand--> sink: a file, or the pipe to one
+//! ```
+//!
+//! Where decoding is locked in, so is cutting: the decoder's process sends the clip's bytes, and this one writes them.
 
+mod apart;
 mod copy;
 mod encode;
 mod muxer;
+mod output;
+mod source;
 
 use super::error::DecodeError;
-use super::info::VideoInfo;
-use super::limits::Limits;
-use super::native::{self, Code, Demuxer};
-use super::open;
-use ffmpeg_next::ffi;
+use super::feed::Feed;
+pub(crate) use apart::serve;
 use longsight_models::Span;
-use longsight_world::media::MediaError;
-use std::ffi::CStr;
+use serde::{Deserialize, Serialize};
+pub(crate) use source::Piece;
+use source::{MATROSKA, MP4, Made};
+use std::fmt::Display;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// What the name of a clip may end with.
+pub const CLIP_ENDINGS: [&str; 2] = [MP4.ending, MATROSKA.ending];
+
 /// How a span becomes a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum How {
     /// The packets as they are, from the key frame at or before the span: fast and without loss, with earlier borders
     Copied,
@@ -51,75 +64,60 @@ pub enum CutError {
         /// As asked for
         span: Span,
     },
-    /// FFmpeg takes names as UTF-8 only
-    #[error("{}: is no UTF-8, which FFmpeg needs to write there", path.display())]
-    Name {
-        /// Where it should have been written
-        path: PathBuf,
-    },
-    /// The container refused the stream, or the disk the bytes
-    #[error("{}: cannot be written: {source}", path.display())]
-    Write {
-        /// Where it should have been written
+    /// The encoder refused the pictures, or the container a stream
+    #[error("{}: no clip can be made of it: {why}", path.display())]
+    Refused {
+        /// The source
         path: PathBuf,
         /// FFmpeg's words
-        source: ffmpeg_next::Error,
+        why: String,
     },
-    /// The finished file could not be put in its place
+    /// The disk refused the bytes, or the finished file its name
     #[error("{}: cannot be written: {source}", path.display())]
     Place {
-        /// Where it should have been put
+        /// Where it should have been written
         path: PathBuf,
         /// Why
         source: std::io::Error,
     },
-    /// The encoder
-    #[error(transparent)]
-    Encode(#[from] MediaError),
 }
 
-impl From<Code> for ffmpeg_next::Error {
-    fn from(code: Code) -> Self {
-        Self::from(code.0)
+impl CutError {
+    fn refused(path: &Path, why: impl Display) -> Self {
+        Self::Refused { path: path.to_path_buf(), why: why.to_string() }
     }
 }
 
-/// Writes `span` of the video at `path` into `folder`, as `stem` with the ending of its container: MP4 where that takes
+/// Writes `span` of a video into `folder`, as `stem` with the ending of its container: MP4 where that takes
 /// the streams and the source is one (or the pictures are encoded), else Matroska. It appears under its name when it is
 /// complete. A span without length means the frame shown then.
 ///
 /// # Errors
 /// When the source cannot be read, has nothing there, or the file cannot be written.
 pub fn cut(
-    path: &Path,
+    video: &Feed,
     span: Span,
     how: How,
     folder: &Path,
     stem: &str,
     cancel: &Arc<AtomicBool>,
 ) -> Result<Cut, CutError> {
-    let limits = Limits::default();
-    let video = open::open_cancellable(path, &limits, Arc::clone(cancel))?;
-    let info = video.info().clone();
-    let frame = 1.0 / info.frame_rate.filter(|rate| *rate > 0.0).unwrap_or(25.0);
-    let known_end = info.end_s().filter(|_| !info.duration_is_guess).unwrap_or(f64::INFINITY);
-    if span.start >= known_end {
-        return Err(CutError::Nothing { path: path.to_path_buf(), span });
-    }
-    let span = Span { start: span.start, end: span.end.max(span.start + frame).min(known_end) };
-    let how = if info.orientation == super::Orientation::default() { how } else { How::Encoded };
-    let mut source = Source { demuxer: video.demuxer, info, limits, path: path.to_path_buf() };
-    let sounds = source.sounds();
-    let container = Container::of(&source, &sounds, how);
-    let place = folder.join(format!("{stem}.{}", container.ending));
-    let draft = folder.join(format!(".{stem}.{}.part", std::process::id()));
-    let draft = Draft(draft);
-    let span = match how {
-        How::Copied => copy::copy(&mut source, &sounds, span, container, &draft.0)?,
-        How::Encoded => encode::encode(&mut source, &sounds, span, container, &draft.0, cancel)?,
+    let draft = Draft(folder.join(format!(".{stem}.{}.part", std::process::id())));
+    let placed = |path: &Path, source| CutError::Place { path: path.to_path_buf(), source };
+    let file = File::create(&draft.0).map_err(|source| placed(&draft.0, source))?;
+    let mut write = |at: u64, bytes: &[u8]| file.write_all_at(bytes, at);
+    let piece = Piece { span, how };
+    let made = match video.cut(piece, cancel)? {
+        None => source::make(video.path(), video.limits(), piece, cancel, &mut write),
+        Some(answer) => apart::receive(video, answer, &mut write),
     };
-    std::fs::rename(&draft.0, &place).map_err(|source| CutError::Place { path: place.clone(), source })?;
-    Ok(Cut { path: place, span, how })
+    let Made { piece, ending } = made.map_err(|error| match error {
+        CutError::Place { source, .. } => placed(&draft.0, source),
+        error => error,
+    })?;
+    let place = folder.join(format!("{stem}.{}", CLIP_ENDINGS[ending]));
+    std::fs::rename(&draft.0, &place).map_err(|source| placed(&place, source))?;
+    Ok(Cut { path: place, span: piece.span, how: piece.how })
 }
 
 /// A file that is not finished; gone when this is dropped, unless it was given its name.
@@ -129,72 +127,5 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // Gone already when it was renamed.
         let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// The file that is cut.
-struct Source {
-    demuxer: Demuxer,
-    info: VideoInfo,
-    limits: Limits,
-    path: PathBuf,
-}
-
-impl Source {
-    /// Streams with sound.
-    fn sounds(&self) -> Vec<usize> {
-        let kind = |index| self.demuxer.parameters(index).codec_type;
-        (0..self.demuxer.stream_count()).filter(|&index| kind(index) == ffi::AVMediaType::AVMEDIA_TYPE_AUDIO).collect()
-    }
-
-    /// The next packet of a kept stream; `None` at the end, and where the file is damaged beyond.
-    fn next(&mut self, packet: &mut native::Packet) -> Result<Option<()>, CutError> {
-        self.demuxer.watch().allow(self.limits.stall_timeout);
-        let mut errors = 0;
-        loop {
-            match self.demuxer.read(packet) {
-                Ok(()) => return Ok(Some(())),
-                Err(Code::EOF) => return Ok(None),
-                Err(_) if self.demuxer.watch().cancelled() => {
-                    return Err(DecodeError::Cancelled { path: self.path.clone() }.into());
-                }
-                Err(_) if errors >= super::limits::MAX_READ_ERRORS || self.demuxer.watch().expired() => {
-                    return Ok(None);
-                }
-                Err(_) => errors += 1,
-            }
-        }
-    }
-
-    /// Seconds of a packet's time on the source clock.
-    fn seconds(&self, stream: usize, ticks: i64) -> f64 {
-        ticks as f64 * super::info::time_base(self.demuxer.stream(stream).time_base).seconds()
-    }
-
-    fn packet(&self) -> Result<native::Packet, CutError> {
-        native::Packet::new().map_err(|code| CutError::Write { path: self.path.clone(), source: code.into() })
-    }
-}
-
-/// What a cut is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Container {
-    muxer: &'static CStr,
-    ending: &'static str,
-}
-
-const MP4: Container = Container { muxer: c"mp4", ending: "mp4" };
-const MATROSKA: Container = Container { muxer: c"matroska", ending: "mkv" };
-/// What the name of a clip may end with.
-pub const CLIP_ENDINGS: [&str; 2] = [MP4.ending, MATROSKA.ending];
-
-impl Container {
-    fn of(source: &Source, sounds: &[usize], how: How) -> Self {
-        let takes = |stream: usize| native::takes(MP4.muxer, source.demuxer.parameters(stream).codec_id);
-        let pictures = match how {
-            How::Copied => source.info.format.starts_with("mov") && takes(source.info.stream),
-            How::Encoded => true,
-        };
-        if pictures && sounds.iter().all(|&stream| takes(stream)) { MP4 } else { MATROSKA }
     }
 }
