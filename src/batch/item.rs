@@ -127,11 +127,12 @@ pub struct Brief {
 }
 
 impl Brief {
-    /// Bytes beside the loaded model, for all items that are under way; `None` where nobody limits them.
+    /// Bytes beside the loaded model, for all items that are under way: of those that were given, or of the machine's.
     pub(super) fn room(&self) -> Option<u64> {
-        let (most, rates) = (self.options.budget.memory?, self.rates.as_ref()?);
+        let most = self.options.budget.memory.or_else(run::memory)?;
         // One decoder more waits where there are some: what others are copied from.
-        Some(most.saturating_sub(rates.loaded_bytes + rates.decoder_bytes))
+        let loaded = |rates: &Rates| rates.loaded_bytes + rates.decoder_bytes;
+        Some(most.saturating_sub(self.rates.as_ref().map_or(self.model.vlm().card().weight_bytes, loaded)))
     }
 
     fn limit(&self, duration_s: Option<f64>, questions: usize) -> Duration {
@@ -211,9 +212,9 @@ pub(super) fn work(
     };
     if !open.is_empty() {
         // Plans fit one by one; those under way have to fit together.
-        if let (Some(rates), Some(room)) = (&brief.rates, brief.room()) {
-            let bytes = plan.memory_bytes(brief.model.vlm().card(), video.info(), rates);
-            desk.room(bytes.saturating_sub(rates.loaded_bytes).min(room));
+        if let Some(room) = brief.room() {
+            let decoder = brief.rates.as_ref().map_or(0, |rates| rates.decoder_bytes);
+            desk.room((decoder + plan.memory_bytes(brief.model.vlm().card(), video.info())).min(room));
         }
         lines.extend(answer(source, brief, desk, &facts, &video, &open)?);
         if Stamp::of(&source.path) != before {

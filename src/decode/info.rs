@@ -135,6 +135,35 @@ impl VideoInfo {
     pub fn end_s(&self) -> Option<f64> {
         self.duration_s.map(|duration| self.start_s.unwrap_or(0.0) + duration)
     }
+
+    /// A second of a small video, for tests.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            format: "mov".into(),
+            stream: 0,
+            codec: "h264".into(),
+            pixel_format: "yuv420p".into(),
+            bit_depth: 8,
+            width: 64,
+            height: 64,
+            coded_width: 64,
+            coded_height: 64,
+            pixel_aspect: (1, 1),
+            orientation: Orientation::default(),
+            time_base: TimeBase { num: 1, den: 25 },
+            start_s: Some(0.0),
+            duration_s: Some(1.0),
+            duration_is_guess: false,
+            frame_rate: Some(25.0),
+            tick_rate: Some(25.0),
+            vfr: false,
+            frames: Some(25),
+            has_audio: false,
+            video_streams: 1,
+            hdr: false,
+        }
+    }
 }
 
 /// A stream's own length in ticks, where the container says it.

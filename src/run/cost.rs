@@ -89,7 +89,7 @@ impl Cost {
     /// Of some work, at a machine's rates.
     pub(super) fn of(work: &Work<'_>, rates: &Rates) -> Self {
         Self {
-            memory_bytes: memory(work, rates),
+            memory_bytes: memory(work, Some(rates)),
             kv_bytes: kv_bytes(work.card, work.prompt as u64),
             seconds: seconds(work, rates),
         }
@@ -100,8 +100,8 @@ fn kv_bytes(card: &Card, tokens: u64) -> u64 {
     card.kv_bytes_per_token(NUMBER as usize) as u64 * tokens
 }
 
-/// What looking and asking hold, above the loaded model.
-fn memory(work: &Work<'_>, rates: &Rates) -> u64 {
+/// What the loaded model holds, and above it looking and asking. Without rates the model is its weights alone.
+pub(super) fn memory(work: &Work<'_>, rates: Option<&Rates>) -> u64 {
     let Work { card, info, prefill, .. } = work;
     let (pixels, hidden) = (u64::from(info.width) * u64::from(info.height), card.hidden as u64);
     let deep = 1 + card.deepstack as u64;
@@ -120,7 +120,8 @@ fn memory(work: &Work<'_>, rates: &Rates) -> u64 {
     let asking = table(work.visual) + kv_bytes(card, prompt) + activations;
     // Half of what the smaller of both took has not gone back to the system, as measured on videos from seconds to hours.
     // What decoding holds, it holds in the decoder's process where there is one: that adds what such a process takes to begin with.
-    rates.loaded_bytes + rates.decoder_bytes + looking.max(asking) + looking.min(asking) / 2
+    let loaded = rates.map_or(card.weight_bytes, |rates| rates.loaded_bytes + rates.decoder_bytes);
+    loaded + looking.max(asking) + looking.min(asking) / 2
 }
 
 fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {

@@ -1,12 +1,12 @@
 //! How much can be looked at: frames, their size and their tokens, chosen so that every limit is kept, by the mildest loss that will do.
 
 use super::EvidencePlan;
-use super::cost::{Cost, Rates, Work};
+use super::cost::{self, Cost, Rates, Work};
 use super::plan::{self, Asks, CompressPlan, MAX_NEW_TOKENS, PlanError, SamplePlan};
 use crate::compress::{self, Settings};
 use crate::decode::VideoInfo;
 use crate::prefill::PatternFile;
-use crate::recipe::Options;
+use crate::recipe::{Budget, Options};
 use crate::sample;
 use longsight_models::{Card, PixelBudget, Processor, Size, Span};
 
@@ -25,6 +25,8 @@ const KEEPS: [(f64, f64); 4] = [(1.0, 0.0), (0.5, 0.5), (0.25, 1.0), (0.1, 2.5)]
 const SCALES: [(f64, f64); 3] = [(1.0, 0.0), (0.5, 1.0), (0.25, 2.5)];
 /// Visual tokens of the smallest frame that is tried: below that, a picture shows next to nothing.
 const LEAST_CELLS: usize = 16;
+/// What there is to be had of the memory that no one has set a limit to.
+const MACHINE: &str = "a machine with";
 /// The limit that every model has.
 const CONTEXT: &str = "tokens of the model's context";
 /// What is lost with every other frame. Frames go last: what falls between two of them cannot be known.
@@ -37,6 +39,8 @@ pub(super) struct Fitting<'a> {
     pub(super) processor: &'a dyn Processor,
     pub(super) patterns: Option<&'a PatternFile>,
     pub(super) rates: Option<&'a Rates>,
+    /// Bytes of memory that there are
+    pub(super) machine: Option<u64>,
     pub(super) span: Span,
     pub(super) evidence: &'a EvidencePlan,
     pub(super) asks: Asks,
@@ -249,36 +253,32 @@ impl Fitting<'_> {
             let taken = look.compress.tokens as f64;
             limits.push(Limit { name: "visual tokens", flag: "--max-tokens", most: most as f64, taken, shown: whole });
         }
-        if let (Some(rates), true) = (self.rates, budget.memory.is_some() || budget.seconds.is_some()) {
-            let prefill = plan::prefill(self.options, card, self.patterns, prompt);
-            let work = Work {
-                card,
-                info: self.info,
-                span: self.span,
-                frames: look.frames,
-                size: look.size,
-                visual: look.compress.tokens,
-                held: if look.sample.keep < 1.0 { look.tokens } else { look.compress.tokens },
-                prompt,
-                moments: look.sample.moments,
-                prefill: &prefill,
-                evidence: self.evidence,
-                asks: self.asks,
-            };
-            let cost = Cost::of(&work, rates);
-            if let Some(most) = budget.memory {
-                let taken = cost.memory_bytes as f64;
-                limits.push(Limit { name: "of memory", flag: "--memory", most: most as f64, taken, shown: megabytes });
-            }
-            if let Some(most) = budget.seconds {
-                limits.push(Limit {
-                    name: "of time",
-                    flag: "--budget",
-                    most,
-                    taken: cost.seconds.total,
-                    shown: seconds,
-                });
-            }
+        if self.machine.is_none() && *budget == Budget::default() {
+            return limits;
+        }
+        let prefill = plan::prefill(self.options, card, self.patterns, prompt);
+        let work = Work {
+            card,
+            info: self.info,
+            span: self.span,
+            frames: look.frames,
+            size: look.size,
+            visual: look.compress.tokens,
+            held: if look.sample.keep < 1.0 { look.tokens } else { look.compress.tokens },
+            prompt,
+            moments: look.sample.moments,
+            prefill: &prefill,
+            evidence: self.evidence,
+            asks: self.asks,
+        };
+        let taken = cost::memory(&work, self.rates) as f64;
+        let asked = budget.memory.map(|most| (most, "--memory"));
+        for (most, flag) in [asked, self.machine.map(|most| (most, MACHINE))].into_iter().flatten() {
+            limits.push(Limit { name: "of memory", flag, most: most as f64, taken, shown: megabytes });
+        }
+        if let (Some(most), Some(rates)) = (budget.seconds, self.rates) {
+            let taken = Cost::of(&work, rates).seconds.total;
+            limits.push(Limit { name: "of time", flag: "--budget", most, taken, shown: seconds });
         }
         limits
     }
@@ -304,5 +304,44 @@ fn seconds(seconds: f64) -> String {
         format!("{}s", (seconds * 1000.0).ceil() / 1000.0)
     } else {
         format!("{:.1}s", (seconds * 10.0).ceil() / 10.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::run::Outline;
+    use longsight_models::LoadOptions;
+    use std::path::Path;
+
+    /// What is looked at of two hours on a machine with so much memory.
+    fn look(machine: u64) -> Result<Look, PlanError> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/longsight-tiny");
+        let outline = Outline::open("longsight-tiny", &folder, &LoadOptions::default()).unwrap();
+        let info =
+            VideoInfo { width: 320, height: 320, duration_s: Some(7200.0), frames: None, ..VideoInfo::example() };
+        let options = Options::default();
+        let fitting = Fitting {
+            options: &options,
+            info: &info,
+            processor: &*outline.processor,
+            patterns: None,
+            rates: None,
+            machine: Some(machine),
+            span: Span { start: 0.0, end: 7200.0 },
+            evidence: &EvidencePlan::resolve(&options.evidence),
+            asks: Asks::default(),
+        };
+        fitting.fit(7200)
+    }
+
+    #[test]
+    fn what_the_machine_cannot_hold_is_not_tried() {
+        let (much, some) = (look(1 << 40).unwrap(), look(250 << 20).unwrap());
+        assert_eq!((much.frames, much.loss), (7200, 0.0));
+        assert!(some.loss > 0.0, "{some:?}");
+        let PlanError::DoesNotFit { hint, .. } = look(1 << 20).unwrap_err() else { panic!("it fits a mebibyte") };
+        assert!(hint.starts_with("a machine with "), "{hint}");
     }
 }

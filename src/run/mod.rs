@@ -24,6 +24,7 @@ mod follow;
 mod forecast;
 mod inquire;
 mod looker;
+mod machine;
 mod model;
 mod moments;
 mod plan;
@@ -45,6 +46,7 @@ pub use event::{Event, Sink};
 pub use follow::{Due, Follower, Growth, Pace, grow};
 pub use forecast::{Forecast, Foreseen, Prospect, forecast};
 pub use inquire::ask;
+pub use machine::memory;
 pub use model::{LoadError, Model, Outline};
 pub use moments::{MOMENTS_SCHEMA, Moment, Moments, find};
 pub use plan::{

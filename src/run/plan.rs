@@ -1,7 +1,8 @@
 //! Options -> Plan: what will be done, decided before a frame is read.
 
-use super::cost::{Cost, Rates, Work};
+use super::cost::{self, Rates, Work};
 use super::fit::{self, Fitting};
+use super::machine;
 use super::scrutiny::{EvidencePlan, QuestionPlan};
 use crate::compress::{self, Compressor};
 use crate::decode::{Sampling, VideoInfo};
@@ -283,7 +284,9 @@ impl Plan {
         let known = span.end.is_finite().then(|| span.duration());
         let all = known.map_or(wished, |seconds| frames_at(seconds, fps, info));
         let evidence = EvidencePlan::resolve(&options.evidence);
-        let fitting = Fitting { options, info, processor, patterns, rates, span, evidence: &evidence, asks };
+        let (evidence_plan, machine) = (&evidence, machine::memory());
+        let fitting =
+            Fitting { options, info, processor, patterns, rates, machine, span, evidence: evidence_plan, asks };
         let look = fitting.fit(all.min(wished))?;
         let sampling = Sampling::Fps { fps, max_frames: Some(look.frames as u64) };
         let effective_fps = known.and_then(|_| sampling.effective_fps(span, info).or(info.frame_rate));
@@ -341,10 +344,10 @@ impl Plan {
         }
     }
 
-    /// Peak of resident memory of a run by this plan, the loaded model and the decoder's process included.
+    /// Peak of resident memory of a run by this plan, above the loaded model.
     #[must_use]
-    pub fn memory_bytes(&self, card: &Card, info: &VideoInfo, rates: &Rates) -> u64 {
-        Cost::of(&self.work(card, info, Asks::default()), rates).memory_bytes
+    pub fn memory_bytes(&self, card: &Card, info: &VideoInfo) -> u64 {
+        cost::memory(&self.work(card, info, Asks::default()), None).saturating_sub(card.weight_bytes)
     }
 
     /// The compressor, where there is one.

@@ -338,7 +338,9 @@ fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/world-");
     let mut ffmpeg = std::process::Command::new("ffmpeg");
     ffmpeg.args(["-v", "error"]);
-    (1..=5).for_each(|number| drop(ffmpeg.args(["-i", &format!("{samples}{number}.mp4")])));
+    for number in 1..=5 {
+        ffmpeg.args(["-i", &format!("{samples}{number}.mp4")]);
+    }
     let scaled: String = (0..5).map(|n| format!("[{n}:v]scale=256:256,setsar=1,fps=12[v{n}];")).collect();
     let filter = format!("{scaled}[v0][v1][v2][v3][v4]concat=n=5:v=1:a=0");
     ffmpeg.args(["-filter_complex", &filter, "-c:v", "libx264", "-crf", "18", "-g", "24", "-pix_fmt", "yuv420p"]);

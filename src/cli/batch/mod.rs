@@ -34,8 +34,8 @@ OUT/answers.jsonl has one answer a line, OUT/videos/ the same for each video, OU
 failed, with the commands that do the same again. The same command goes on where it was interrupted, and does only what is
 missing or has changed. Shards have folders of their own; their answers.jsonl can be joined.
 
-With --memory, every video is looked at in a way that fits; one that cannot fit fails, and its line says what would. Videos under
-way wait for each other where they would not fit together."#;
+Every video is looked at in a way that fits into --memory, or else into the machine's; one that cannot fit fails, and its line says
+what would. Videos under way wait for each other where they would not fit together."#;
 
 /// Items under way at once: one that the language model works on, one that is looked at meanwhile.
 const JOBS: usize = 2;

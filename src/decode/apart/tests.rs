@@ -5,7 +5,7 @@ use super::wire::{FrameHead, Kind, Ready};
 use super::{Confinement, ForkServer, Program, wire};
 use crate::decode::info::VideoInfo;
 use crate::decode::{
-    self, CutError, DecodeError, DecodeReport, Feed, FrameFacts, How, Limits, Orientation, Request, Sampling, Size,
+    self, CutError, DecodeError, DecodeReport, Feed, FrameFacts, How, Limits, Request, Sampling, Size,
 };
 use longsight_models::{Span, TimeBase, Timestamp};
 use std::path::Path;
@@ -56,30 +56,7 @@ impl Script {
 }
 
 fn info() -> VideoInfo {
-    VideoInfo {
-        format: "mov".into(),
-        stream: 0,
-        codec: "h264".into(),
-        pixel_format: "yuv420p".into(),
-        bit_depth: 8,
-        width: 4,
-        height: 2,
-        coded_width: 4,
-        coded_height: 2,
-        pixel_aspect: (1, 1),
-        orientation: Orientation::default(),
-        time_base: TimeBase { num: 1, den: 25 },
-        start_s: Some(0.0),
-        duration_s: Some(1.0),
-        duration_is_guess: false,
-        frame_rate: Some(25.0),
-        tick_rate: Some(25.0),
-        vfr: false,
-        frames: Some(25),
-        has_audio: false,
-        video_streams: 1,
-        hdr: false,
-    }
+    VideoInfo { width: 4, height: 2, coded_width: 4, coded_height: 2, ..VideoInfo::example() }
 }
 
 fn report(frames: u64) -> DecodeReport {
