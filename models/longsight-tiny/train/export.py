@@ -90,9 +90,12 @@ def main():
     ap.add_argument("checkpoint", type=pathlib.Path)
     ap.add_argument("tokenizer")
     ap.add_argument("out", type=pathlib.Path)
+    ap.add_argument("--mean", type=pathlib.Path, nargs="+", default=[], help="other checkpoints of the same training: the mean of all is exported")
     ap.add_argument("--check", type=pathlib.Path, nargs="+", default=[])
     a = ap.parse_args()
-    export(torch.load(a.checkpoint)["model"], Tokenizer.from_file(a.tokenizer), a.out)
+    states = [torch.load(one)["model"] for one in [a.checkpoint, *a.mean]]
+    mean = {k: sum(state[k].float() for state in states) / len(states) for k in states[0]}
+    export(mean, Tokenizer.from_file(a.tokenizer), a.out)
     for folder in a.check:
         check(a.out, folder)
 
