@@ -106,13 +106,6 @@ fn values_of(half: Half, bits: &[u16]) -> Vec<f32> {
     bits.iter().map(value).collect()
 }
 
-/// A GPU, if there is one; then the suite is its suite too.
-#[cfg(feature = "cuda")]
-fn gpu() -> Option<&'static crate::cuda::Gpu> {
-    static GPU: std::sync::OnceLock<Option<crate::cuda::Gpu>> = std::sync::OnceLock::new();
-    GPU.get_or_init(|| crate::cuda::Gpu::open(0).ok()).as_ref()
-}
-
 /// Holds what a machine gives to the reference; gives the bits of the outputs and the log-sums.
 fn held<M: Machine<Error: Debug>>(
     machine: &M,
@@ -165,7 +158,7 @@ pub(super) fn emulated(case: &Case, work: &Work, tolerance: f32) {
         );
     }
     #[cfg(feature = "cuda")]
-    if let Some(gpu) = gpu() {
+    if let Some(gpu) = crate::cuda::gpu() {
         let _ = held(gpu, &halves, work, (&want, &want_lse), tolerance);
     }
 }
@@ -197,7 +190,7 @@ pub(super) fn emulated_probe(case: &Case, positions: &[usize], near_by: &[usize]
         held_probe(&machine, &halves, positions, near_by, &want);
     }
     #[cfg(feature = "cuda")]
-    if let Some(gpu) = gpu() {
+    if let Some(gpu) = crate::cuda::gpu() {
         held_probe(gpu, &halves, positions, near_by, &want);
     }
 }

@@ -20,6 +20,13 @@ pub use gpu::Gpu;
 #[cfg(test)]
 const SOURCES: &[&str] = &include!("sources.in");
 
+/// A GPU, if there is one; then the suites are its suites too.
+#[cfg(all(test, feature = "cuda"))]
+pub(crate) fn gpu() -> Option<&'static Gpu> {
+    static GPU: std::sync::OnceLock<Option<Gpu>> = std::sync::OnceLock::new();
+    GPU.get_or_init(|| Gpu::open(0).ok()).as_ref()
+}
+
 /// What may be handed to a kernel as it lies in memory.
 ///
 /// # Safety
@@ -32,6 +39,8 @@ unsafe impl Plain for u8 {}
 unsafe impl Plain for u16 {}
 // SAFETY: as above.
 unsafe impl Plain for i32 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
 // SAFETY: as above.
 unsafe impl Plain for f32 {}
 

@@ -5,7 +5,8 @@
 //! `[rows, heads * dim]` to `[heads, rows, dim]`, in one pass over all threads. Which positions give which angles is the caller's,
 //! who makes the tables.
 //!
-//! On GPUs ([`Turn`]): rows turned where they are, by positions on three axes (M-RoPE), since sines are cheaper there than reading them.
+//! On GPUs (`cuda`): by positions on three axes (M-RoPE), since sines are cheaper there than reading them. Which positions and
+//! frequencies is a [`Turn`] for both: it makes the tables as well.
 
 mod cpu;
 #[cfg(any(test, feature = "cuda"))]
@@ -61,26 +62,54 @@ impl Heads<'_> {
     }
 }
 
-/// How rows are turned by positions.
+/// How tokens are turned by their positions.
 #[derive(Debug, Clone, Copy)]
 pub struct Turn<'a> {
     /// Of every token, by axis: time, row, column
     pub positions: [&'a [u32]; 3],
     /// Which axis turns each pair
     pub axes: &'a [usize],
-    /// Radians of each pair by position
+    /// Radians of each pair by position, one set of them behind the other
     pub frequencies: &'a [f32],
+    /// Which set turns each token
+    pub sets: &'a [u32],
     /// What lengths are multiplied by
-    pub scale: f32,
+    pub scale: f64,
 }
 
 impl Turn<'_> {
+    /// Tokens that have positions.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The angles of every token's pairs, `[tokens, pairs]`: products in f32, as the models were trained with.
+    ///
     /// # Panics
-    /// When its tables are of unlike lengths, or name a fourth axis.
-    fn check(&self, tokens: usize, dim: usize) {
+    /// When its tables are of unlike lengths, or name a set or an axis that is not there.
+    #[must_use]
+    pub fn angles(&self) -> Vec<f32> {
+        self.check();
+        let pairs = self.axes.len();
+        let token = |(token, &set): (usize, &u32)| {
+            let frequencies = &self.frequencies[set as usize * pairs..][..pairs];
+            let angle = move |(&axis, frequency): (&usize, &f32)| self.positions[axis][token] as f32 * frequency;
+            self.axes.iter().zip(frequencies).map(angle)
+        };
+        let mut angles = Vec::with_capacity(self.tokens() * pairs);
+        angles.extend(self.sets.iter().enumerate().flat_map(token));
+        angles
+    }
+
+    /// # Panics
+    /// See [`Turn::angles`].
+    fn check(&self) {
+        let (tokens, pairs) = (self.tokens(), self.axes.len());
         assert!(self.positions.iter().all(|axis| axis.len() == tokens), "positions are not those of {tokens} tokens");
-        assert!(dim.is_multiple_of(2) && self.axes.len() == dim / 2, "{} axes for width {dim}", self.axes.len());
-        assert!(self.frequencies.len() == dim / 2, "{} frequencies for width {dim}", self.frequencies.len());
         assert!(self.axes.iter().all(|&axis| axis < 3), "there are three axes");
+        assert!(self.frequencies.len().is_multiple_of(pairs.max(1)), "frequencies for other than {pairs} pairs");
+        let sets = self.frequencies.len() / pairs.max(1);
+        assert!(self.sets.iter().all(|&set| (set as usize) < sets.max(1)), "there are {sets} sets of frequencies");
     }
 }

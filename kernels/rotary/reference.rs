@@ -22,17 +22,17 @@ pub fn lay(heads: Heads, x: &[f32], count: usize) -> Vec<f32> {
     out
 }
 
-/// Turns rows `[tokens, heads, dim]`. An angle is a product in f32, as the models were trained with.
+/// Turns rows `[tokens, heads, dim]`; where there are more than positions, these are met again.
 ///
 /// # Panics
 /// When the tables do not fit.
 pub fn rotate(rows: &mut [f32], heads: usize, dim: usize, by: Turn) {
-    by.check(rows.len() / (heads * dim), dim);
+    let (angles, pairs) = (by.angles(), dim / 2);
     for (index, row) in rows.chunks_mut(dim).enumerate() {
+        let token = index / heads % by.tokens();
         turn(row, |pair| {
-            let position = by.positions[by.axes[pair]][index / heads];
-            let angle = f64::from(position as f32 * by.frequencies[pair]);
-            [angle.cos(), angle.sin()].map(|x| x * f64::from(by.scale))
+            let angle = f64::from(angles[token * pairs + pair]);
+            [angle.cos(), angle.sin()].map(|x| x * by.scale)
         });
     }
 }

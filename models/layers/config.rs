@@ -173,7 +173,7 @@ fn decoder(text: &TextConfig, defaults: &TextDefaults, tied: bool, context: usiz
     let sections = rope.and_then(|rope| rope.mrope_section.clone()).unwrap_or(defaults.mrope_section.to_vec());
     let axes =
         if defaults.interleaved { Axes::interleaved(&sections, head_dim / 2) } else { Axes::contiguous(&sections) };
-    if axes.pairs() != head_dim / 2 {
+    if axes.of_pairs().len() != head_dim / 2 {
         return Err(format!("mrope_section {sections:?} does not cover the {} pairs of a head", head_dim / 2));
     }
     Ok(DecoderConfig {

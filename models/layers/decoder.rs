@@ -10,6 +10,7 @@ use crate::weights::Weights;
 use crate::{Attention, Call, KvCache, Logits, ModelError, Sequence, VisualTokens, Want};
 use candle_core::{DType, Device, Tensor};
 use longsight_kernels::level::Precision;
+use longsight_kernels::rotary::Turn;
 use std::ops::Range;
 
 /// The sizes and switches of a language model.
@@ -111,9 +112,9 @@ impl Decoder {
             Want::Nothing => 0,
         };
         let in_memory = hidden.device().is_cpu() && hidden.dtype() == DType::F32;
-        let in_memory = if in_memory { rows::layers(&self.layers)? } else { None };
+        let in_memory = if in_memory { rows::layers(&self.layers)?.zip(run.rotation.tables()?) } else { None };
         hidden = match in_memory {
-            Some(layers) => rows::forward(&layers, &hidden, kept, (&visual, media), &mut run)?,
+            Some((layers, tables)) => rows::forward(&layers, tables, &hidden, kept, (&visual, media), &mut run)?,
             None => self.over_tensors(hidden, kept, (&visual, media), &mut run)?,
         };
         if kept == 0 {
@@ -159,17 +160,20 @@ impl Decoder {
         dtype: DType,
         device: &Device,
     ) -> Result<Rotation, ModelError> {
-        let [t, h, w] = sequence.positions();
-        let (axes, own) = (&self.config.axes, &self.config.frequencies);
-        let mut angles = Vec::with_capacity(rows.len() * axes.pairs());
-        for (rows, extension) in sequence.extensions(rows) {
-            let positions = [&t[rows.clone()], &h[rows.clone()], &w[rows]];
-            match extension {
-                None => angles.extend(axes.angles(positions, own)),
-                Some(extension) => angles.extend(axes.angles(positions, &extended(own, extension))),
-            }
+        let DecoderConfig { axes, frequencies: own, rotation_scale, .. } = &self.config;
+        // Stretches that are extended alike share a set of frequencies; the first is the model's own.
+        let (mut frequencies, mut known, mut sets) = (own.clone(), vec![None], Vec::with_capacity(rows.len()));
+        for (rows, extension) in sequence.extensions(rows.clone()) {
+            let set = known.iter().position(|known| *known == extension).unwrap_or_else(|| {
+                frequencies.extend(extension.map_or_else(|| own.clone(), |extension| extended(own, extension)));
+                known.push(extension);
+                known.len() - 1
+            });
+            sets.resize(sets.len() + rows.len(), set as u32);
         }
-        Ok(Rotation::new(&angles, self.config.axes.pairs(), dtype, device)?.scaled(self.config.rotation_scale)?)
+        let positions = sequence.positions().each_ref().map(|axis| &axis[rows.clone()]);
+        let (axes, frequencies, scale) = (axes.of_pairs(), &frequencies[..], *rotation_scale);
+        Rotation::new(&Turn { positions, axes, frequencies, sets: &sets, scale }, dtype, device)
     }
 }
 

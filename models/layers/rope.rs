@@ -1,17 +1,21 @@
 //! Rotary embeddings: per token, the angle of each pair `(x[i], x[i + dim / 2])`.
 //!
-//! Multi-axis rotary embeddings only differ from the plain one in which axis gives the position of each pair, so a
-//! table per token is all that a family has to make.
+//! Multi-axis rotary embeddings only differ from the plain one in which axis gives the position of each pair, so
+//! positions and frequencies are all that a family has to make.
 
 use crate::{Extension, ModelError};
 use candle_core::{DType, Device, Tensor};
+use longsight_kernels::rotary::Turn;
 use rayon::prelude::*;
 
-/// Cosines and sines, `[tokens, dim / 2]`.
+/// How tokens are turned, made once for all layers.
 #[derive(Debug, Clone)]
-pub(crate) struct Rotation {
-    cos: Tensor,
-    sin: Tensor,
+pub(crate) enum Rotation {
+    /// By cosines and sines, `[tokens, dim / 2]`
+    Tables { cos: Tensor, sin: Tensor },
+    /// By positions, which the GPU's kernel makes its sines of
+    #[cfg(feature = "cuda")]
+    OnGpu(super::cuda::Turned),
 }
 
 /// `1 / theta^(2 i / dim)` for the `dim / 2` pairs of a rotated width `dim`.
@@ -76,39 +80,53 @@ pub(crate) fn extended(frequencies: &[f32], extension: Extension) -> Vec<f32> {
 }
 
 impl Rotation {
-    /// The same rotation that also multiplies lengths.
-    pub(crate) fn scaled(self, factor: f64) -> candle_core::Result<Self> {
-        if factor == 1.0 { Ok(self) } else { Ok(Self { cos: (self.cos * factor)?, sin: (self.sin * factor)? }) }
-    }
-
-    /// From `tokens * pairs` angles.
-    pub(crate) fn new(angles: &[f32], pairs: usize, dtype: DType, device: &Device) -> Result<Self, ModelError> {
-        let shape = (angles.len() / pairs.max(1), pairs);
+    /// Of the tokens that `turn` has positions of, in the number format of what will be rotated.
+    pub(crate) fn new(turn: &Turn, dtype: DType, device: &Device) -> Result<Self, ModelError> {
+        #[cfg(feature = "cuda")]
+        if let Some(turned) = super::cuda::Turned::new(turn, dtype, device)? {
+            return Ok(Self::OnGpu(turned));
+        }
+        let (angles, shape) = (turn.angles(), (turn.tokens(), turn.axes.len()));
         let table = |f: fn(f32) -> f32| -> Result<Tensor, ModelError> {
             let values: Vec<f32> = angles.par_iter().with_min_len(4096).map(|&angle| f(angle)).collect();
-            Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
+            let table = Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?;
+            Ok(if turn.scale == 1.0 { table } else { (table * turn.scale)? })
         };
-        Ok(Self { cos: table(f32::cos)?, sin: table(f32::sin)? })
+        Ok(Self::Tables { cos: table(f32::cos)?, sin: table(f32::sin)? })
     }
 
-    /// Cosines and sines, `[tokens, dim / 2]` each.
-    pub(crate) fn tables(&self) -> candle_core::Result<[Vec<f32>; 2]> {
-        Ok([self.cos.flatten_all()?.to_vec1()?, self.sin.flatten_all()?.to_vec1()?])
+    /// Cosines and sines, `[tokens, dim / 2]` each; `None` where they are not in memory.
+    pub(crate) fn tables(&self) -> candle_core::Result<Option<[Vec<f32>; 2]>> {
+        match self {
+            Self::Tables { cos, sin } => Ok(Some([cos.flatten_all()?.to_vec1()?, sin.flatten_all()?.to_vec1()?])),
+            #[cfg(feature = "cuda")]
+            Self::OnGpu(_) => Ok(None),
+        }
     }
 
     /// The rotation of the tokens in `start..start + len`.
     pub(crate) fn narrow(&self, start: usize, len: usize) -> candle_core::Result<Self> {
-        Ok(Self { cos: self.cos.narrow(0, start, len)?, sin: self.sin.narrow(0, start, len)? })
+        match self {
+            Self::Tables { cos, sin } => {
+                Ok(Self::Tables { cos: cos.narrow(0, start, len)?, sin: sin.narrow(0, start, len)? })
+            }
+            #[cfg(feature = "cuda")]
+            Self::OnGpu(turned) => Ok(Self::OnGpu(turned.narrow(start, len)?)),
+        }
     }
 
-    /// Rotates `[tokens, heads, dim]`.
-    pub(crate) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.apply_each(&x.unsqueeze(0)?)?.squeeze(0)
-    }
-
-    /// Rotates every item of `[items, tokens, heads, dim]` alike.
-    pub(crate) fn apply_each(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        candle_nn::rotary_emb::rope_thd(&x.contiguous()?, &self.cos.contiguous()?, &self.sin.contiguous()?)
+    /// Rotates `[tokens, heads, dim]`; of several times as many tokens as it is for, each such part alike.
+    pub(crate) fn apply(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        match self {
+            Self::Tables { cos, sin } => {
+                let ((all, heads, dim), tokens) = (x.dims3()?, cos.dim(0)?);
+                let parts = x.contiguous()?.reshape((all / tokens.max(1), tokens, heads, dim))?;
+                let turned = candle_nn::rotary_emb::rope_thd(&parts, &cos.contiguous()?, &sin.contiguous()?)?;
+                Ok(turned.reshape((all, heads, dim))?)
+            }
+            #[cfg(feature = "cuda")]
+            Self::OnGpu(turned) => turned.apply(x),
+        }
     }
 }
 
@@ -128,18 +146,9 @@ impl Axes {
         Self((0..pairs).map(|pair| if pair % 3 != 0 && has(pair % 3, pair) { pair % 3 } else { 0 }).collect())
     }
 
-    /// Number of pairs.
-    pub(crate) fn pairs(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The angles of tokens at three-axis positions.
-    pub(crate) fn angles(&self, positions: [&[u32]; 3], frequencies: &[f32]) -> Vec<f32> {
-        let tokens = positions[0].len();
-        let angle = |token: usize| {
-            self.0.iter().zip(frequencies).map(move |(&axis, frequency)| positions[axis][token] as f32 * frequency)
-        };
-        (0..tokens).flat_map(angle).collect()
+    /// Of each pair.
+    pub(crate) fn of_pairs(&self) -> &[usize] {
+        &self.0
     }
 }
 
@@ -160,6 +169,26 @@ mod tests {
         assert!((f64::from(extended[middle] / own[middle]) - (kept + (1.0 - kept) / 4.0)).abs() < 1e-6);
         assert!(turns(31) < 1.0 && (extended[31] / own[31] - 0.25).abs() < 1e-6);
         assert!(Extension::new(1000, 1000).is_none() && Extension::new(0, 7).is_none());
+    }
+
+    #[test]
+    fn parts_that_share_positions_are_turned_alike() {
+        let positions: [&[u32]; 3] = [&[0, 0, 5], &[1, 2, 7], &[3, 4, 9]];
+        let frequencies = frequencies(10_000.0, 8);
+        let turn = Turn { positions, axes: &[0, 1, 2, 1], frequencies: &frequencies, sets: &[0; 3], scale: 1.0 };
+        let rotation = Rotation::new(&turn, DType::F32, &Device::Cpu).unwrap();
+        let x = Tensor::randn(0f32, 1.0, (6, 2, 8), &Device::Cpu).unwrap();
+        let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let whole = values(&rotation.apply(&x).unwrap());
+        let parts = [0, 3].map(|first| values(&rotation.apply(&x.narrow(0, first, 3).unwrap()).unwrap()));
+        assert_eq!(whole, parts.concat());
+        let last = values(&rotation.narrow(2, 1).unwrap().apply(&x.narrow(0, 2, 1).unwrap()).unwrap());
+        assert_eq!(last, parts[0][32..]);
+        // The kernels' formula, which their GPU version is held to, is what the tables do.
+        let mut want = values(&x);
+        longsight_kernels::rotary::reference::rotate(&mut want, 2, 8, turn);
+        assert!(whole.iter().zip(&want).all(|(got, want)| (got - want).abs() < 1e-5), "{whole:?} {want:?}");
+        assert!(rotation.apply(&x.narrow(0, 0, 4).unwrap()).is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(super) fn layers(layers: &[Layer]) -> Result<Option<Vec<RowLayer<'_>>>, Mode
 /// `[rows, hidden]` through all layers; of the last, only the last `kept` rows' result.
 pub(super) fn forward(
     layers: &[RowLayer],
+    tables: [Vec<f32>; 2],
     hidden: &Tensor,
     kept: usize,
     (visual, media): (&[Piece], &[VisualTokens]),
@@ -34,7 +35,7 @@ pub(super) fn forward(
 ) -> Result<Tensor, ModelError> {
     let (rows, width) = hidden.dims2()?;
     let mut x: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-    let mut space = Space::new(run)?;
+    let mut space = Space::new(run, tables);
     for (index, layer) in layers.iter().enumerate() {
         let kept = if index + 1 == layers.len() { kept } else { rows };
         layer.forward(&mut x, width, index, kept, run, &mut space)?;
@@ -55,9 +56,8 @@ struct Space {
 }
 
 impl Space {
-    fn new(run: &Run) -> Result<Self, ModelError> {
-        let [cos, sin] = run.rotation.tables()?;
-        Ok(Self { ready: Rows::new(run.products), gate: Vec::new(), up: Vec::new(), cos, sin })
+    fn new(run: &Run, [cos, sin]: [Vec<f32>; 2]) -> Self {
+        Self { ready: Rows::new(run.products), gate: Vec::new(), up: Vec::new(), cos, sin }
     }
 
     /// Rows of `x`, normalised, become ready.

@@ -5,8 +5,9 @@ use super::linear::Linear;
 use super::rope::Rotation;
 use crate::weights::Weights;
 use crate::{Grid, ModelError};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use longsight_kernels::level::Precision;
+use longsight_kernels::rotary::Turn;
 use std::sync::{Mutex, PoisonError};
 
 /// A convolution whose stride is its kernel is a product: `[patches, pixels]` to `[patches, hidden]`.
@@ -37,10 +38,20 @@ pub(crate) fn patch_order(grid: Grid, merge: usize) -> Vec<(usize, usize)> {
     order
 }
 
-/// Angles by the patch's row in the first half of the pairs and by its column in the second.
-pub(crate) fn patch_angles(order: &[(usize, usize)], frequencies: &[f32]) -> Vec<f32> {
-    let axis = |position: usize| frequencies.iter().map(move |frequency| position as f32 * frequency);
-    order.iter().flat_map(|&(row, column)| axis(row).chain(axis(column))).collect()
+/// The turn of patches: by the patch's row in the first half of the pairs and by its column in the second.
+pub(crate) fn patch_rotation(
+    order: &[(usize, usize)],
+    frequencies: &[f32],
+    dtype: DType,
+    device: &Device,
+) -> Result<Rotation, ModelError> {
+    let (rows, columns): (Vec<u32>, Vec<u32>) = order.iter().map(|&(row, column)| (row as u32, column as u32)).unzip();
+    let (times, axes) = (vec![0; order.len()], [1, 2].map(|axis| vec![axis; frequencies.len()]).concat());
+    let positions = [&times[..], &rows, &columns];
+    let frequencies = frequencies.repeat(2);
+    // One set of frequencies, as there is one time.
+    let turn = Turn { positions, axes: &axes, frequencies: &frequencies, sets: &times, scale: 1.0 };
+    Rotation::new(&turn, dtype, device)
 }
 
 /// The same boundaries (`0`, .., patches of one temporal patch) for each of `times` temporal patches.
@@ -92,20 +103,13 @@ impl VisionAttention {
         })
     }
 
-    /// `[patches, hidden]`, where `rotation` is for one of `times` equal temporal patches and `bounds` for all.
-    pub(crate) fn forward(
-        &self,
-        x: &Tensor,
-        rotation: &Rotation,
-        times: usize,
-        bounds: &[usize],
-    ) -> Result<Tensor, ModelError> {
+    /// `[patches, hidden]`, where `rotation` is for one of some equal temporal patches and `bounds` for all.
+    pub(crate) fn forward(&self, x: &Tensor, rotation: &Rotation, bounds: &[usize]) -> Result<Tensor, ModelError> {
         let (patches, hidden) = x.dims2()?;
         let dim = hidden / self.heads;
         let qkv = self.qkv.forward(x)?.reshape((patches, 3, self.heads, dim))?;
-        let rotated = |i: usize| -> candle_core::Result<Tensor> {
-            let each = qkv.narrow(1, i, 1)?.contiguous()?.reshape((times, patches / times, self.heads, dim))?;
-            rotation.apply_each(&each)?.reshape((patches, self.heads, dim))?.transpose(0, 1)
+        let rotated = |i: usize| -> Result<Tensor, ModelError> {
+            Ok(rotation.apply(&qkv.narrow(1, i, 1)?.squeeze(1)?)?.transpose(0, 1)?)
         };
         let values = qkv.narrow(1, 2, 1)?.squeeze(1)?.transpose(0, 1)?;
         let attended = segments(&rotated(0)?, &rotated(1)?, &values, bounds, self.products)?;

@@ -7,7 +7,7 @@ use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
 use crate::layers::pooling::{self, Pooling};
 use crate::layers::rope::{Rotation, frequencies};
-use crate::layers::vision::{PerGrid, VisionAttention, patch_angles, patch_embed, patch_order, repeat_bounds};
+use crate::layers::vision::{PerGrid, VisionAttention, patch_embed, patch_order, patch_rotation, repeat_bounds};
 use crate::weights::Weights;
 use crate::{Grid, ModelError, Patches, VisualTokens};
 use candle_core::{DType, Device, Tensor};
@@ -66,7 +66,7 @@ impl Vision {
         let inside = repeat_bounds(&windows.bounds, grid.t);
         for (index, block) in self.blocks.iter().enumerate() {
             let bounds = if self.config.fullatt_block_indexes.contains(&index) { &whole } else { &inside };
-            hidden = block.forward(&hidden, &windows.rotation, grid.t, bounds)?;
+            hidden = block.forward(&hidden, &windows.rotation, bounds)?;
         }
         let in_raster = |rows: &Tensor, width: usize| -> Result<Tensor, ModelError> {
             Ok(rows.reshape((grid.t, each / unit, width))?.index_select(&windows.back, 1)?.flatten(0, 1)?)
@@ -93,7 +93,7 @@ impl Vision {
         let sorted: Vec<(usize, usize)> =
             order.iter().flat_map(|&token| &raster[token * unit..][..unit]).copied().collect();
         let head = config.hidden_size / config.num_heads;
-        let angles = patch_angles(&sorted, &frequencies(config.rope_theta(), head / 2));
+        let frequencies = frequencies(config.rope_theta(), head / 2);
         let mut back = vec![0u32; order.len()];
         for (place, &token) in order.iter().enumerate() {
             back[token] = place as u32;
@@ -103,7 +103,7 @@ impl Vision {
             order: Tensor::new(order, &self.device)?,
             back: Tensor::new(back, &self.device)?,
             bounds: bounds.iter().map(|bound| bound * unit).collect(),
-            rotation: Rotation::new(&angles, head / 2, self.dtype, &self.device)?,
+            rotation: patch_rotation(&sorted, &frequencies, self.dtype, &self.device)?,
         })
     }
 }
@@ -148,8 +148,8 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, rotation: &Rotation, times: usize, bounds: &[usize]) -> Result<Tensor, ModelError> {
-        let x = (x + self.attn.forward(&self.norm1.forward(x)?, rotation, times, bounds)?)?;
+    fn forward(&self, x: &Tensor, rotation: &Rotation, bounds: &[usize]) -> Result<Tensor, ModelError> {
+        let x = (x + self.attn.forward(&self.norm1.forward(x)?, rotation, bounds)?)?;
         let normed = self.norm2.forward(&x)?;
         let inner = self.activation.gated(&self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
         Ok((x + self.down_proj.forward(&inner)?)?)

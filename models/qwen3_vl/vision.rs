@@ -7,7 +7,7 @@ use crate::layers::linear::Linear;
 use crate::layers::norm::Norm;
 use crate::layers::pooling::{self, Pooling};
 use crate::layers::rope::{Rotation, frequencies};
-use crate::layers::vision::{PerGrid, VisionAttention, patch_angles, patch_embed, patch_order, repeat_bounds};
+use crate::layers::vision::{PerGrid, VisionAttention, patch_embed, patch_order, patch_rotation, repeat_bounds};
 use crate::weights::Weights;
 use crate::{Grid, ModelError, Patches, VisualTokens};
 use candle_core::Tensor;
@@ -73,7 +73,7 @@ impl Vision {
         let bounds = repeat_bounds(&[0, grid.h * grid.w], grid.t);
         let mut deepstack = Vec::with_capacity(self.deepstack.len());
         for (index, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward(&hidden, &spatial.rotation, grid.t, &bounds)?;
+            hidden = block.forward(&hidden, &spatial.rotation, &bounds)?;
             for (_, merger) in self.deepstack.iter().filter(|&&(after, _)| after == index) {
                 deepstack.push(merged(merger, &hidden)?);
             }
@@ -86,10 +86,10 @@ impl Vision {
         let (config, device) = (&self.config, self.pos_embed.device());
         let order = patch_order(grid, config.spatial_merge_size);
         let head = config.hidden_size / config.num_heads;
-        let angles = patch_angles(&order, &frequencies(config.rope_theta(), head / 2));
+        let frequencies = frequencies(config.rope_theta(), head / 2);
         Ok(Spatial {
             positions: self.positions(grid, &order)?,
-            rotation: Rotation::new(&angles, head / 2, self.pos_embed.dtype(), device)?,
+            rotation: patch_rotation(&order, &frequencies, self.pos_embed.dtype(), device)?,
         })
     }
 
@@ -155,8 +155,8 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, rotation: &Rotation, times: usize, bounds: &[usize]) -> Result<Tensor, ModelError> {
-        let x = (x + self.attn.forward(&self.norm1.forward(x)?, rotation, times, bounds)?)?;
+    fn forward(&self, x: &Tensor, rotation: &Rotation, bounds: &[usize]) -> Result<Tensor, ModelError> {
+        let x = (x + self.attn.forward(&self.norm1.forward(x)?, rotation, bounds)?)?;
         let inner = self.activation.apply(&self.linear_fc1.forward(&self.norm2.forward(&x)?)?)?;
         Ok((x + self.linear_fc2.forward(&inner)?)?)
     }

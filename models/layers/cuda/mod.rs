@@ -1,6 +1,10 @@
-//! Attention over tensors on an NVIDIA GPU, by this project's kernels. Never yet run: no machine with a GPU was at hand.
+//! Attention and rotary embedding over tensors on an NVIDIA GPU, by this project's kernels. Never yet run: no machine with a GPU was at hand.
 //!
 //! `None` is what the kernels are not made for: f32, heads wider than 128 or not in eights.
+
+mod rotary;
+
+pub(crate) use rotary::Turned;
 
 use crate::ModelError;
 use candle_core::cuda_backend::{CudaDType, CudaDevice, CudaStorage, DeviceId};
