@@ -32,14 +32,14 @@ pub(super) fn reflect(
 ) -> Result<(), RunError> {
     let started = Instant::now();
     let (others, mut cost) = others(looker, look, question, &said.answer.answer)?;
-    for (text, probability) in others.into_iter().take(MOST) {
+    let confirmed = first(others, |text, probability| {
         let mut other = said.clone();
-        other.answer.choice = choice(&text, &question.choices);
-        (other.answer.answer, other.probability) = (text, probability);
+        other.answer.choice = choice(text, &question.choices);
+        (other.answer.answer, other.probability) = (text.to_owned(), probability);
         (other.answer.status, other.candidates) = (Status::Partly, Vec::new());
         other.answer.evidence.clear();
         other.answer.warnings.clone_from(&look.seen.warnings);
-        let Some(probe) = claim(question, &other.answer) else { continue };
+        let Some(probe) = claim(question, &other.answer) else { return Ok::<_, RunError>(None) };
         presence::follow(looker.model, &[look], &probe, &mut [&mut other], looker.cancel)?;
         check(looker, question, &mut other, range, sink)?;
         cost += other.answer.usage.check_tokens - said.answer.usage.check_tokens;
@@ -50,16 +50,45 @@ pub(super) fn reflect(
             other.answer.answer.escape_debug(),
             if sure { "is" } else { "is not" }
         );
-        if sure {
-            *said = other;
-            break;
-        }
+        Ok(sure.then_some(other))
+    })?;
+    if let Some(other) = confirmed {
+        *said = other;
     }
     let seconds = started.elapsed().as_secs_f64();
     said.answer.usage.check_tokens += cost;
     said.answer.timing_s.check += seconds;
     said.answer.timing_s.total += seconds;
     Ok(())
+}
+
+/// The first of some answers that is confirmed; no more than [`MOST`] are tried.
+fn first<T, E>(
+    others: Vec<(String, f64)>,
+    mut confirm: impl FnMut(&str, f64) -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    for (text, probability) in others.into_iter().take(MOST) {
+        if let Some(confirmed) = confirm(&text, probability)? {
+            return Ok(Some(confirmed));
+        }
+    }
+    Ok(None)
+}
+
+/// Of what parts say, what neither denies nor is `answer`, each once, surest first.
+fn differing(said: Vec<(String, f64)>, answer: &str) -> Vec<(String, f64)> {
+    let mut others: Vec<(String, f64)> = Vec::new();
+    for (text, probability) in said {
+        if text == answer || evidence::denies(&text) || says_no(&text) {
+            continue;
+        }
+        match others.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, most)) => *most = most.max(probability),
+            None => others.push((text, probability)),
+        }
+    }
+    others.sort_by(|a, b| b.1.total_cmp(&a.1));
+    others
 }
 
 /// What parts of the look say that neither denies nor is `answer`, each once, surest first; and the prompt tokens of all parts.
@@ -72,7 +101,7 @@ fn others(
     let (model, plan, tokens) = (looker.model, &look.plan, &look.seen.tokens[0]);
     let text = wording(question);
     let stop = || looker.cancel.is_cancelled();
-    let (mut others, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
+    let (mut said, mut cost): (Vec<(String, f64)>, usize) = (Vec::new(), 0);
     let parts = parts(look);
     let mut kept = look.prompts(Cut::Parts, &parts).iter();
     for group in grouped(parts, &tokens.tokens_per_time()) {
@@ -87,19 +116,10 @@ fn others(
             packed.resume(number, kept.kv.clone(), kept.known.clone());
         }
         let told = packed.answers(&sequences, model.prompter.tokenizer(), &sampling(plan), PREFILL_ROWS, &stop)?;
-        for told in told.ok_or(RunError::Cancelled)? {
-            let (text, probability) = (told.text.trim().to_owned(), told.mean_log_probability.exp());
-            if text == answer || evidence::denies(&text) || says_no(&text) {
-                continue;
-            }
-            match others.iter_mut().find(|(other, _)| *other == text) {
-                Some((_, most)) => *most = most.max(probability),
-                None => others.push((text, probability)),
-            }
-        }
+        let told = told.ok_or(RunError::Cancelled)?.into_iter();
+        said.extend(told.map(|told| (told.text.trim().to_owned(), told.mean_log_probability.exp())));
     }
-    others.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok((others, cost))
+    Ok((differing(said, answer), cost))
 }
 
 /// The temporal patches of each part of a look; none where it has no more than one, and where a moment has no token left to ask about.
@@ -134,4 +154,32 @@ fn grouped(parts: Vec<Range<usize>>, counts: &[usize]) -> Vec<Vec<Range<usize>>>
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(texts: &[(&str, f64)]) -> Vec<(String, f64)> {
+        texts.iter().map(|&(text, probability)| (text.to_owned(), probability)).collect()
+    }
+
+    #[test]
+    fn what_parts_say_instead_is_tried_surest_first() {
+        let parts = [("Red.", 0.5), ("It is not in the video.", 0.99), ("Blue.", 0.4), ("No.", 0.9), ("Green.", 0.8)];
+        let parts = said(&[&parts[..], &[("Blue.", 0.7), ("Black.", 0.6), ("Pink.", 0.1)]].concat());
+        let others = differing(parts, "Red.");
+        assert_eq!(others, said(&[("Green.", 0.8), ("Blue.", 0.7), ("Black.", 0.6), ("Pink.", 0.1)]));
+        let tried = |right: &str| {
+            let mut tried = Vec::new();
+            let found = first(others.clone(), |text, _| {
+                tried.push(text.to_owned());
+                Ok::<_, ()>((text == right).then(|| text.to_owned()))
+            });
+            (found, tried.len())
+        };
+        assert_eq!(tried("Blue."), (Ok(Some("Blue.".to_owned())), 2), "the first that holds ends it");
+        assert_eq!(tried("Pink."), (Ok(None), MOST), "no more than these are tried");
+        assert_eq!(first(others, |_, _| Err::<Option<()>, _>("stopped")), Err("stopped"));
+    }
 }

@@ -328,13 +328,12 @@ fn long_videos_are_asked_part_by_part_at_the_frames_of_one_look() {
     }
 }
 
-/// Where a long look's answer holds nowhere, its parts are asked, and what one of them says instead is held against the look. Nothing else makes
-/// an answer differ from that of the whole look alone.
+/// Where a long look's answer holds nowhere, its parts are asked, and what one of them says instead is held against the look. How often that
+/// happens is the model's: which answer is taken is tested where it is chosen.
 #[test]
-fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
+fn only_an_answer_that_holds_takes_the_place_of_one_that_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("joined.mp4");
-    // Of three minutes of the samples, the bundled model gets the colours of some things wrong.
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/world-");
     let mut ffmpeg = std::process::Command::new("ffmpeg");
     ffmpeg.args(["-v", "error"]);
@@ -366,16 +365,17 @@ fn an_answer_that_holds_nowhere_gives_way_to_one_of_a_part_that_does() {
     let whole = answers(pipeline("whole.toml", "search = \"never\""));
     let parts = answers(pipeline("parts.toml", "part = 20.0"));
     let holds = |answer: &Value| answer["evidence"].as_array().unwrap().iter().any(|one| one["verified"] == true);
-    let mut better = 0;
     for (whole, parts) in whole.iter().zip(&parts) {
         if holds(whole) {
             assert_eq!(whole["answer"], parts["answer"], "what holds stays");
-        } else if holds(parts) {
-            assert_ne!(whole["answer"], parts["answer"]);
-            assert_eq!(parts["status"], "supported", "{parts}");
-            assert!(parts["usage"]["check_tokens"].as_u64() > whole["usage"]["check_tokens"].as_u64(), "{parts}");
-            better += 1;
+            continue;
+        }
+        let tokens = |answer: &Value| answer["usage"]["check_tokens"].as_u64();
+        let changed = whole["answer"] != parts["answer"];
+        assert_eq!(changed, holds(parts), "{} instead of {}", parts["answer"], whole["answer"]);
+        if changed {
+            assert_eq!(parts["status"], "supported", "{}", parts["answer"]);
+            assert!(tokens(parts) > tokens(whole), "parts were asked");
         }
     }
-    assert!(better > 0, "{parts:?}");
 }
