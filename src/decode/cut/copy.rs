@@ -30,7 +30,7 @@ pub(super) fn copy<'a>(
     for &sound in sounds {
         source.demuxer.keep(sound);
     }
-    let mut muxer = Muxer::create(&source.path, container, parameters, sink)?;
+    let mut muxer = Muxer::create(&source.path, container, &parameters, sink)?;
     // It went there before, when the key frame was found.
     let _ = source.demuxer.seek(video, seek);
     let (mut begun, mut end) = (false, first);

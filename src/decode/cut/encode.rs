@@ -57,7 +57,7 @@ pub(super) fn encode<'a>(
     let video_clock = clock(source, source.info.stream);
     let mut streams = vec![(encoder.parameters(), video_clock)];
     streams.extend(sounds.iter().filter_map(|&sound| copied(source, sound, container)));
-    let mut muxer = Muxer::create(&path, container, streams, sink)?;
+    let mut muxer = Muxer::create(&path, container, &streams, sink)?;
     let mut frames = stream(&path, &request)?;
     let Some(mut held) = frames.next() else {
         frames.finish()?;

@@ -21,13 +21,13 @@ impl<'a> Muxer<'a> {
     pub(super) fn create(
         path: &Path,
         container: Container,
-        streams: Vec<(codec::Parameters, Rational)>,
+        streams: &[(codec::Parameters, Rational)],
         sink: &'a mut Sink<'a>,
     ) -> Result<Self, CutError> {
         let wrong = |code: Code| CutError::refused(path, code);
         let output = Output::new(container.muxer, sink).map_err(wrong)?;
         let mut muxer = Self { output, path: path.to_path_buf(), clocks: Vec::with_capacity(streams.len()) };
-        for (parameters, clock) in &streams {
+        for (parameters, clock) in streams {
             muxer.output.add(parameters, *clock).map_err(wrong)?;
         }
         muxer.output.write_header().map_err(|code| muxer.wrong(code))?;
