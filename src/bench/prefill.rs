@@ -100,6 +100,9 @@ impl PrefillPrompt {
     }
 }
 
+/// Two steps of bf16.
+const ROUNDING: f64 = 1.0 / 128.0;
+
 /// Times a prompt of `tokens` by dense attention and, with `heads`, by patterns.
 ///
 /// # Errors
@@ -114,7 +117,9 @@ pub fn prefill(
     let short = PrefillPrompt::new(700, model.card().hidden)?;
     let (whole, parts) = (short.run(model, None, 700)?.3, short.run(model, None, 230)?.3);
     let off = distance(&parts, &whole);
-    anyhow::ensure!(off < 1e-2, "the last scores differ by {off} when the prompt is run in chunks");
+    // What rounding to bf16 in each layer may come to; chunks that are wrong come to about 1.
+    let most = ROUNDING * (model.card().layers as f64).sqrt();
+    anyhow::ensure!(off < most, "the last scores differ by {off} when the prompt is run in chunks");
     let prompt = PrefillPrompt::new(tokens, model.card().hidden)?;
     let (mut timed, mut dense): (Vec<_>, Option<Vec<f32>>) = (Vec::new(), None);
     for &(name, heads, chunk) in kinds {
