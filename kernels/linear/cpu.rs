@@ -39,21 +39,52 @@ fn steps<L: Lanes>(input: usize) -> usize {
 pub(super) fn pack<T: Element>(level: Level, weights: &[T], output: usize, input: usize) -> Elems {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Amx => {
-            let along = steps::<Amx>(input) / tiles::STEPS;
-            Elems::Bf16(panels::<Amx, T>(weights, output, input, |column, i| {
-                let (tile, pair) = (column / SIDE * along + i / (2 * tiles::STEPS), i / 2 % tiles::STEPS);
-                tile * TILE + (pair * SIDE + column % SIDE) * 2 + i % 2
-            }))
-        }
+        Level::Amx => Elems::Bf16(panels::<Amx, T>(weights, output, input, tilewise(input))),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512Bf16 => Elems::Bf16(panels::<Avx512Bf16, T>(weights, output, input, stepwise::<Avx512Bf16>)),
         _ => Elems::F32(panels::<Portable, T>(weights, output, input, stepwise::<Portable>)),
     }
 }
 
+/// One column of what [`pack`] made.
+pub(super) fn unpack(packed: &Packed, output: usize, to: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    let wide = |bits: u16| half::bf16::from_bits(bits).to_f32();
+    match (&packed.panels, packed.level) {
+        #[cfg(target_arch = "x86_64")]
+        (Elems::Bf16(panels), Level::Amx) => column::<Amx>(panels, output, tilewise(packed.input), wide, to),
+        #[cfg(target_arch = "x86_64")]
+        (Elems::Bf16(panels), _) => column::<Avx512Bf16>(panels, output, stepwise::<Avx512Bf16>, wide, to),
+        #[cfg(not(target_arch = "x86_64"))]
+        (Elems::Bf16(_), _) => unreachable!("weights for a level that this processor does not have"),
+        (Elems::F32(panels), _) => column::<Portable>(panels, output, stepwise::<Portable>, |x| x, to),
+    }
+}
+
+/// Where element `i` of a panel's column stands.
 fn stepwise<L: Lanes>(column: usize, i: usize) -> usize {
     (i / L::STEP * PANEL + column) * L::STEP + i % L::STEP
+}
+
+/// The same, for tiles.
+#[cfg(target_arch = "x86_64")]
+fn tilewise(input: usize) -> impl Fn(usize, usize) -> usize + Sync {
+    let along = steps::<Amx>(input) / tiles::STEPS;
+    move |column, i| {
+        let (tile, pair) = (column / SIDE * along + i / (2 * tiles::STEPS), i / 2 % tiles::STEPS);
+        tile * TILE + (pair * SIDE + column % SIDE) * 2 + i % 2
+    }
+}
+
+fn column<L: Lanes>(
+    panels: &[L::Elem],
+    output: usize,
+    place: impl Fn(usize, usize) -> usize,
+    wide: impl Fn(L::Elem) -> f32,
+    to: &mut [f32],
+) {
+    let panel = &panels[output / PANEL * steps::<L>(to.len()) * L::STEP * PANEL..];
+    to.iter_mut().enumerate().for_each(|(i, to)| *to = wide(panel[place(output % PANEL, i)]));
 }
 
 /// Panels whose element `i` of a column stands where `place` says.

@@ -119,6 +119,21 @@ impl Packed {
         self.output
     }
 
+    /// Whether weights of 32 bits were rounded when they were packed.
+    #[must_use]
+    pub fn rounds(&self) -> bool {
+        matches!(self.panels, Elems::Bf16(_))
+    }
+
+    /// The weights of one output column, `[input]`, as they were packed.
+    ///
+    /// # Panics
+    /// When there is no such column, or `to` has another length.
+    pub fn weights_of(&self, output: usize, to: &mut [f32]) {
+        assert!(output < self.output && to.len() == self.input, "weights of output {output} of {}", self.output);
+        cpu::unpack(self, output, to);
+    }
+
     /// Bytes that the packed weights take.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -2,6 +2,7 @@
 //! MLP, RMS norms. Families differ in biases, query and key norms, and which axis turns which pair.
 
 use super::activation::Activation;
+use super::embedding::Embedding;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::rope::{Axes, Rotation, extended};
@@ -46,7 +47,7 @@ pub(crate) struct DecoderConfig {
 pub(crate) struct Decoder {
     config: DecoderConfig,
     products: Precision,
-    embed_tokens: Tensor,
+    embed_tokens: Embedding,
     layers: Vec<Layer>,
     norm: Norm,
     lm_head: Linear,
@@ -55,11 +56,12 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// Loads from `weights` (at `embed_tokens`, `layers`, `norm`) and `lm_head`.
     pub(crate) fn load(config: DecoderConfig, weights: &Weights, lm_head: &Weights) -> Result<Self, ModelError> {
-        let embed_tokens = weights.at("embed_tokens").get(&[config.vocabulary, config.hidden], "weight")?;
-        let lm_head = if config.tied {
-            Linear::new(&embed_tokens, None, weights)?
+        let (vocabulary, hidden) = (config.vocabulary, config.hidden);
+        let table = weights.at("embed_tokens");
+        let (embed_tokens, lm_head) = if config.tied {
+            Embedding::tied(&table, vocabulary, hidden)?
         } else {
-            Linear::load(lm_head, config.hidden, config.vocabulary, false)?
+            (Embedding::load(&table, vocabulary, hidden)?, Linear::load(lm_head, hidden, vocabulary, false)?)
         };
         let layers = weights.at("layers");
         let layers = (0..config.layers).map(|i| Layer::load(&config, &layers.at(i)));
@@ -146,11 +148,7 @@ impl Decoder {
 
     /// The table's rows for `ids`, once they are known to lie in the vocabulary.
     pub(crate) fn embed(&self, ids: &[u32]) -> Result<Tensor, ModelError> {
-        if let Some(&id) = ids.iter().find(|&&id| id as usize >= self.config.vocabulary) {
-            let found = vec![id as usize];
-            return Err(ModelError::Shape { what: "token id", expected: vec![self.config.vocabulary], found });
-        }
-        Ok(self.embed_tokens.index_select(&Tensor::new(ids, self.embed_tokens.device())?, 0)?)
+        self.embed_tokens.rows(ids)
     }
 
     fn rotation(

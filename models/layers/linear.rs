@@ -5,6 +5,7 @@ use crate::ModelError;
 use crate::weights::Weights;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Tensor};
+use longsight_kernels::element::Element;
 use longsight_kernels::linear::{Packed, Rows, Store};
 use std::sync::Arc;
 
@@ -50,24 +51,35 @@ impl Linear {
     /// Loads `weight` and, with `bias`, `bias`.
     pub(crate) fn load(weights: &Weights, input: usize, output: usize, bias: bool) -> Result<Self, ModelError> {
         let bias = if bias { Some(weights.get(&[output], "bias")?) } else { None };
-        Self::new(&weights.get(&[output, input], "weight")?, bias, weights)
+        Self::new(&weights.stored(&[output, input], "weight")?, bias, weights)
     }
 
-    /// A layer of weights `[out, in]` loaded elsewhere (a tied output head, a flattened convolution).
+    /// A layer of weights `[out, in]` loaded elsewhere (a tied output head, a flattened convolution), in any number format.
     pub(crate) fn new(weight: &Tensor, bias: Option<Tensor>, from: &Weights) -> Result<Self, ModelError> {
-        let (output, input) = weight.dims2()?;
-        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
-            return Ok(Self(Weight::Tensor { weight: weight.clone(), bias }));
+        let (_, input) = weight.dims2()?;
+        if !weight.device().is_cpu() || from.dtype() != DType::F32 {
+            return Ok(Self(Weight::Tensor { weight: weight.to_dtype(from.dtype())?, bias }));
         }
-        let weight = weight.contiguous()?;
         if from.quantised() && input.is_multiple_of(GgmlDType::Q8_0.block_size()) {
+            let weight = weight.to_dtype(DType::F32)?.contiguous()?;
             let weight = QMatMul::from_qtensor(QTensor::quantize(&weight, GgmlDType::Q8_0)?)?;
             return Ok(Self(Weight::Quantised { weight, bias }));
         }
-        let (storage, layout) = weight.storage_and_layout();
-        let packed = Packed::new(&slice_of::<f32>(&storage, layout)?[..output * input], output, input, from.products());
+        let packed = match weight.dtype() {
+            DType::BF16 => packed::<half::bf16>(weight, from)?,
+            DType::F16 => packed::<half::f16>(weight, from)?,
+            _ => packed::<f32>(&weight.to_dtype(DType::F32)?, from)?,
+        };
         let bias = bias.map(|bias| bias.to_vec1()).transpose()?.map(Arc::new);
         Ok(Self(Weight::Packed { weight: Arc::new(packed), bias }))
+    }
+
+    /// The packed weights, if those of this number format can be read back as they were.
+    pub(crate) fn lossless(&self, dtype: DType) -> Option<Arc<Packed>> {
+        match &self.0 {
+            Weight::Packed { weight, .. } if !weight.rounds() || dtype == DType::BF16 => Some(weight.clone()),
+            _ => None,
+        }
     }
 
     /// `[rows, in]` to `[rows, out]`.
@@ -96,4 +108,11 @@ fn biased(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor, ModelError> {
         Some(bias) => y.broadcast_add(bias)?,
         None => y,
     })
+}
+
+fn packed<T: Element + candle_core::WithDType>(weight: &Tensor, from: &Weights) -> Result<Packed, ModelError> {
+    let (output, input) = weight.dims2()?;
+    let weight = weight.contiguous()?;
+    let (storage, layout) = weight.storage_and_layout();
+    Ok(Packed::new(&slice_of::<T>(&storage, layout)?[..output * input], output, input, from.products()))
 }

@@ -6,6 +6,7 @@ pub(crate) mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod decoder;
+pub(crate) mod embedding;
 pub(crate) mod linear;
 pub(crate) mod media;
 pub(crate) mod norm;

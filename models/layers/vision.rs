@@ -18,7 +18,7 @@ pub(crate) fn patch_embed(
     bias: bool,
 ) -> Result<Linear, ModelError> {
     let [channels, temporal, height, width] = kernel;
-    let weight = weights.get(&[hidden, channels, temporal, height, width], "weight")?;
+    let weight = weights.stored(&[hidden, channels, temporal, height, width], "weight")?;
     let bias = if bias { Some(weights.get(&[hidden], "bias")?) } else { None };
     let weight = weight.reshape((hidden, channels * temporal * height * width))?;
     Linear::new(&weight, bias, weights)

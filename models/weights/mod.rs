@@ -72,8 +72,14 @@ impl Weights {
         self.files.get(&self.full(name)).is_ok()
     }
 
-    /// The weight `name`, which must have `shape`.
+    /// The weight `name`, which must have `shape`, in the number format of the computation.
     pub(crate) fn get(&self, shape: &[usize], name: &str) -> Result<Tensor, ModelError> {
+        let stored = self.stored(shape, name)?;
+        stored.to_dtype(self.dtype).map_err(|source| ModelError::Weight { name: self.full(name), source })
+    }
+
+    /// The same in the checkpoint's own number format.
+    pub(crate) fn stored(&self, shape: &[usize], name: &str) -> Result<Tensor, ModelError> {
         let name = self.full(name);
         let fail = |source| ModelError::Weight { name: name.clone(), source };
         let view = self.files.get(&name).map_err(fail)?;
@@ -82,7 +88,7 @@ impl Weights {
             return Err(fail(candle_core::Error::Msg(message)));
         }
         use candle_core::safetensors::Load;
-        view.load(&self.device).and_then(|tensor| tensor.to_dtype(self.dtype)).map_err(fail)
+        view.load(&self.device).map_err(fail)
     }
 
     fn full(&self, name: &str) -> String {
