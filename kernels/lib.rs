@@ -3,6 +3,7 @@
 pub mod activation;
 mod aligned;
 pub mod attention;
+pub mod cluster;
 mod compiled;
 #[cfg(any(test, feature = "cuda"))]
 pub mod cuda;

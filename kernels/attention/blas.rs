@@ -21,20 +21,20 @@ pub(super) fn tile<'a, T: Element>(
 }
 
 /// A matrix that is written.
-pub(super) struct Matrix<'a> {
-    pub(super) data: &'a mut [f32],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) row: usize,
-    pub(super) col: usize,
+pub(crate) struct Matrix<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) row: usize,
+    pub(crate) col: usize,
 }
 
 /// A matrix that is read.
 #[derive(Clone, Copy)]
-pub(super) struct Operand<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) row: usize,
-    pub(super) col: usize,
+pub(crate) struct Operand<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row: usize,
+    pub(crate) col: usize,
 }
 
 impl Operand<'_> {
@@ -44,7 +44,7 @@ impl Operand<'_> {
 }
 
 /// `dst = scale * left x right`, or with `add`, `dst += ..`, where `left` is `[dst.rows, inner]`.
-pub(super) fn product(dst: Matrix, add: bool, left: Operand, right: Operand, inner: usize, scale: f32) {
+pub(crate) fn product(dst: Matrix, add: bool, left: Operand, right: Operand, inner: usize, scale: f32) {
     let Matrix { data, rows: m, cols: n, row, col } = dst;
     assert!(left.holds(m, inner) && right.holds(inner, n), "an operand is too short");
     assert!(m == 0 || n == 0 || (m - 1) * row + (n - 1) * col < data.len(), "the product is too short");

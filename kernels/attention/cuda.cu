@@ -30,13 +30,13 @@ DEVICE int below(const Positions &set, int position) {
   return from;
 }
 
-// Keys and values of a key head. Row i of a packed set is member i; of others, the member's position.
+// Keys and values of a key head. With `raises`, what scores of each member are raised by in powers of two, row i is member i; otherwise
+// the member's position.
 struct Set {
   Positions positions;
   const void *keys, *values;
   i64 key_row, value_row;
-  float raise;
-  int packed;
+  const float *raises;
 };
 
 // Keys k of begin..end with row - far <= k <= row - near.
@@ -105,7 +105,7 @@ template <class T, int D, int WARPS> struct Attention {
       bool there = member < walk.end;
       int stands = there ? position(set.positions, member) : -1;
       bool read = there && column < run.dim;
-      const T *from = rows + (read ? (set.packed ? member : stands) * pitch + column : 0);
+      const T *from = rows + (read ? (set.raises ? member : stands) * pitch + column : 0);
       copy16(to + key * PITCH<D> + column, from, read ? 16 : 0);
       if (!VALUES && column == 0) key_positions[key] = stands;
     }
@@ -181,7 +181,6 @@ template <class T, int D, int WARPS> struct Attention {
   DEVICE void hide(float (&scores)[KEYS / 8][4], const Walk &walk, const int (&pairs)[2], const int (&rows)[2], int t) const {
     const Segment &own = run.segments[walk.segment];
     const Set &set = run.sets[tile.sets + own.set];
-    const float raise = set.raise;
     // Rows and keys ascend, so a block that the first row sees the end of and the last row the start of is seen by all.
     const bool whole = walk.at + KEYS <= walk.end && tile.count == 16 * WARPS &&
                        key_positions[KEYS - 1] <= min(own.end - 1, first_position - own.near) &&
@@ -194,9 +193,10 @@ template <class T, int D, int WARPS> struct Attention {
       for (int block = 0; block < KEYS / 8; block++)
         for (int i = 0; i < 2; i++) {
           float &score = scores[block][half * 2 + i];
-          score = score * run.scale + raise;
+          int at = block * 8 + t * 2 + i;
+          score = score * run.scale + (set.raises && walk.at + at < walk.end ? set.raises[walk.at + at] : 0.0f);
           if (!whole) {
-            int key = key_positions[block * 8 + t * 2 + i];
+            int key = key_positions[at];
             if (key < from || key > until) score = minus_infinity();
           }
         }
@@ -287,26 +287,6 @@ template <class T> DEVICE void merge(const Merge &run) {
   if (lane == 0) run.lse[row] = total > 0.0f ? largest + logf(total) : minus_infinity();
 }
 
-// Means of groups of rows: group i is members[bounds[i]] .. members[bounds[i + 1]].
-struct Means {
-  const void *rows;
-  i64 row;
-  const int *bounds, *members;
-  void *out;  // [groups][dim]
-  int groups, dim;
-};
-
-template <class T> DEVICE void means(const Means &run) {
-  int group = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
-  if (group >= run.groups) return;
-  int from = run.bounds[group], to = run.bounds[group + 1];
-  for (int column = threadIdx.x % 32; column < run.dim; column += 32) {
-    float sum = 0.0f;
-    for (int i = from; i < to; i++) sum += to_float(static_cast<const T *>(run.rows)[run.members[i] * run.row + column]);
-    static_cast<T *>(run.out)[i64(group) * run.dim + column] = narrow<T>(sum / (to - from));
-  }
-}
-
 struct Fill {
   float *values;
   i64 count;
@@ -329,7 +309,6 @@ KERNEL(fill, Fill, 256, 1, fill_values)
   ATTEND(NAME, T, 64)                                \
   ATTEND(NAME, T, 80)                                \
   ATTEND(NAME, T, 128)                               \
-  KERNEL(merge_##NAME, Merge, 128, 1, merge<T>)      \
-  KERNEL(means_##NAME, Means, 128, 1, means<T>)
+  KERNEL(merge_##NAME, Merge, 128, 1, merge<T>)
 EACH(bf16, Bf16)
 EACH(f16, F16)

@@ -49,7 +49,7 @@ impl Halves {
             let mut bits = vec![0; heads * rows * shape.dim];
             for (h, r) in (0..heads).flat_map(|h| (0..rows).map(move |r| (h, r))) {
                 let to = &mut bits[h * head + r * row..][..dim];
-                to.iter_mut().zip(from.row(h, r, dim)).for_each(|(to, &x)| *to = bits_of(half, x));
+                to.iter_mut().zip(from.row(h, r, dim)).for_each(|(to, &x)| *to = half.bits(x));
             }
             own.values[i] = values_of(half, &bits);
             own.bits[i] = bits;
@@ -88,13 +88,6 @@ impl Halves {
         });
         let inputs = cuda::Inputs { half: self.half, q, k, v, shape: self.shape, scale: self.scale };
         (buffers, inputs)
-    }
-}
-
-fn bits_of(half: Half, x: f32) -> u16 {
-    match half {
-        Half::Bf16 => half::bf16::from_f32(x).to_bits(),
-        Half::F16 => half::f16::from_f32(x).to_bits(),
     }
 }
 

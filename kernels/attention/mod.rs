@@ -29,7 +29,7 @@
 //!
 //! `longsight bench attention` measures it again; `tests/peers/attention_torch.py` beside PyTorch.
 
-mod blas;
+pub(crate) mod blas;
 #[cfg(any(test, feature = "cuda"))]
 pub mod cuda;
 #[cfg(all(test, target_os = "linux"))]
@@ -39,6 +39,7 @@ mod pack;
 mod probe;
 mod program;
 pub mod reference;
+mod summaries;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -46,6 +47,7 @@ mod weigh;
 
 pub use probe::{Mass, probe};
 pub use program::{Positions, Program, Rows, Segment, TILE_ROWS, Tile};
+pub use summaries::Summaries;
 
 use crate::element::Element;
 use crate::level::{Level, Precision};

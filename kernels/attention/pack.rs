@@ -20,6 +20,8 @@ pub(super) const PANEL: usize = 64;
 pub(super) struct Packed<E> {
     keys: Aligned<E>,
     values: Aligned<E>,
+    /// What scores of each key are raised by, in powers of two; none where that is nothing
+    raises: Option<Aligned<f32>>,
     pub(super) width: Width,
 }
 
@@ -51,31 +53,46 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
         let width = Width::of::<L>(dim);
         let tiles = positions.len().div_ceil(KEYS);
         let (key_tile, value_tile) = (width.steps * L::STEP * KEYS, width.cols * KEYS);
-        let mut packed = Self { keys: Aligned::new(tiles * key_tile), values: Aligned::new(tiles * value_tile), width };
-        if key_tile == 0 {
-            return packed;
-        }
-        let tiles = packed.keys.par_chunks_mut(key_tile).zip(packed.values.par_chunks_mut(value_tile)).enumerate();
+        let (mut keys, mut values) = (Aligned::new(tiles * key_tile), Aligned::new(tiles * value_tile));
+        let raises = match positions {
+            Positions::Summaries(own) => {
+                let mut raises = Aligned::new(tiles * KEYS);
+                raises.iter_mut().zip(&own.log_weights).for_each(|(to, log)| *to = log * std::f32::consts::LOG2_E);
+                Some(raises)
+            }
+            _ => None,
+        };
+        let (key, value) = match positions {
+            Positions::Summaries(own) => (Side::Own(&own.keys), Side::Own(&own.values)),
+            _ => (Side::Inputs(k, head), Side::Inputs(v, head)),
+        };
+        // No width, no chunks.
+        let tiles = keys.par_chunks_mut(key_tile.max(1)).zip(values.par_chunks_mut(value_tile.max(1))).enumerate();
         tiles.for_each_init(
             || vec![E::default(); width.steps * L::STEP],
             |row, (tile, (keys, values))| {
                 let panels = keys.chunks_mut(key_tile / (KEYS / PANEL));
                 for (panel, panel_keys) in panels.enumerate() {
                     for at in 0..PANEL.min(positions.len().saturating_sub(tile * KEYS + panel * PANEL)) {
-                        member::<L, T>(k, head, positions, tile * KEYS + panel * PANEL + at, &mut row[..dim]);
+                        key.read::<L>(positions, tile * KEYS + panel * PANEL + at, &mut row[..dim]);
                         for (step, elems) in row.chunks_exact(L::STEP).enumerate() {
                             panel_keys[(step * PANEL + at) * L::STEP..][..L::STEP].copy_from_slice(elems);
                         }
                     }
                 }
                 for at in 0..KEYS.min(positions.len() - tile * KEYS) {
-                    member::<L, T>(v, head, positions, tile * KEYS + at, &mut row[..dim]);
+                    value.read::<L>(positions, tile * KEYS + at, &mut row[..dim]);
                     let to = &mut values[at / L::STEP * width.cols * L::STEP + at % L::STEP..];
                     to.iter_mut().step_by(L::STEP).zip(&row[..dim]).for_each(|(to, &x)| *to = x);
                 }
             },
         );
-        packed
+        Self { keys, values, raises, width }
+    }
+
+    /// What scores of the keys of one tile of 128 are raised by.
+    pub(super) fn raises(&self, tile: usize) -> Option<&[f32]> {
+        self.raises.as_ref().map(|raises| &raises[tile * KEYS..(tile + 1) * KEYS])
     }
 
     /// One panel of 64 keys: `[steps][64][STEP]`.
@@ -91,24 +108,27 @@ impl<E: Copy + Default + Send + Sync> Packed<E> {
     }
 }
 
-/// A member as elements: its row, or the mean of its group's rows.
-fn member<L: Lanes, T: Element>(x: Strided<T>, head: usize, positions: &Positions, member: usize, to: &mut [L::Elem]) {
-    if let Positions::Means(groups) = positions {
-        let mean = mean(x, head, &groups[member], to.len());
-        to.iter_mut().zip(mean).for_each(|(to, x)| *to = L::elem(x));
-        return;
-    }
-    let row = x.row(head, positions.at(member), to.len());
-    to.iter_mut().zip(row).for_each(|(to, x)| *to = L::elem(x.to_f32()));
+/// Where the rows of a set come from.
+enum Side<'a, T> {
+    /// Those of a head of the inputs, at the members' positions
+    Inputs(Strided<'a, T>, usize),
+    /// Rows of the set's own, one a member
+    Own(&'a [f32]),
 }
 
-/// The mean of some rows.
-pub(super) fn mean<T: Element>(x: Strided<T>, head: usize, rows: &[usize], dim: usize) -> Vec<f32> {
-    let mut sum = vec![0.0; dim];
-    for &row in rows {
-        sum.iter_mut().zip(x.row(head, row, dim)).for_each(|(sum, x)| *sum += x.to_f32());
+impl<T: Element> Side<'_, T> {
+    /// A member as elements.
+    #[inline]
+    fn read<L: Lanes>(&self, positions: &Positions, member: usize, to: &mut [L::Elem]) {
+        match self {
+            Self::Inputs(rows, head) => {
+                let row = rows.row(*head, positions.at(member), to.len());
+                to.iter_mut().zip(row).for_each(|(to, &x)| *to = L::elem(x.to_f32()));
+            }
+            Self::Own(rows) => {
+                let row = &rows[member * to.len()..(member + 1) * to.len()];
+                to.iter_mut().zip(row).for_each(|(to, &x)| *to = L::elem(x));
+            }
+        }
     }
-    let share = 1.0 / rows.len() as f32;
-    sum.iter_mut().for_each(|sum| *sum *= share);
-    sum
 }

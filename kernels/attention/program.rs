@@ -6,6 +6,7 @@
 //! row that more than one pass touches gathers what they give, as if all its keys had been in one softmax.
 
 use super::pack::{KEYS, Packed};
+use super::summaries::Summaries;
 use super::tile::{self, Scratch, Set};
 use super::{Attended, Inputs, Mask, Shape};
 use crate::element::Element;
@@ -15,12 +16,13 @@ use crate::lanes::{Lanes, Portable};
 use crate::level::Level;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most rows of a [`Tile`].
 pub const TILE_ROWS: usize = tile::ROWS;
 
 /// Which keys of the sequence make a set, ascending.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Positions {
     /// `0..n`
     All(usize),
@@ -35,9 +37,8 @@ pub enum Positions {
     },
     /// As listed
     List(Vec<usize>),
-    /// Groups of keys, about equally many in each, that are met as one: the mean of their keys and of their values, with the weight of
-    /// all of them. A group stands at its last key, by which groups ascend. For keys only, not for rows
-    Means(Vec<Vec<usize>>),
+    /// Keys that stand for several each. For keys only, not for rows
+    Summaries(Arc<Summaries>),
 }
 
 impl Positions {
@@ -47,7 +48,7 @@ impl Positions {
         match self {
             Self::All(count) | Self::Strided { count, .. } => *count,
             Self::List(list) => list.len(),
-            Self::Means(groups) => groups.len(),
+            Self::Summaries(summaries) => summaries.len(),
         }
     }
 
@@ -67,18 +68,7 @@ impl Positions {
             Self::All(_) => index,
             Self::Strided { first, step, .. } => first + index * step,
             Self::List(list) => list[index],
-            Self::Means(groups) => groups[index].last().copied().unwrap_or(0),
-        }
-    }
-
-    /// The logarithm of how many keys a member stands for.
-    #[must_use]
-    pub fn log_weight(&self) -> f32 {
-        match self {
-            Self::Means(groups) if !groups.is_empty() => {
-                (groups.iter().map(Vec::len).sum::<usize>() as f32 / groups.len() as f32).ln()
-            }
-            _ => 0.0,
+            Self::Summaries(summaries) => summaries.at[index],
         }
     }
 
@@ -88,10 +78,7 @@ impl Positions {
             Self::List(list) => list.windows(2).all(|pair| pair[0] < pair[1]),
             Self::Strided { step, .. } => *step > 0,
             Self::All(_) => true,
-            Self::Means(groups) => {
-                let inside = |group: &Vec<usize>| !group.is_empty() && group.is_sorted();
-                groups.iter().all(inside) && groups.windows(2).all(|pair| pair[0].last() <= pair[1].last())
-            }
+            Self::Summaries(summaries) => summaries.at.is_sorted(),
         };
         ascend && (self.is_empty() || self.at(self.len() - 1) < end)
     }
@@ -105,7 +92,7 @@ impl Positions {
             Self::Strided { first, step: 1, count } => position.saturating_sub(*first).min(*count),
             Self::Strided { first, step, count } => position.saturating_sub(*first).div_ceil(*step).min(*count),
             Self::List(list) => list.partition_point(|&member| member < position),
-            Self::Means(groups) => groups.partition_point(|group| group.last().is_some_and(|&last| last < position)),
+            Self::Summaries(summaries) => summaries.at.partition_point(|&at| at < position),
         }
     }
 }
@@ -148,7 +135,7 @@ pub struct Tile {
 }
 
 /// Attention to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     /// Position of the first query row
     pub first: usize,
@@ -216,10 +203,13 @@ impl Program {
         assert!(self.sets.len() == shape.kv_heads, "sets of {} key heads for {}", self.sets.len(), shape.kv_heads);
         for set in self.sets.iter().flatten() {
             assert!(set.ascend_below(shape.keys), "a key set goes beyond {} keys", shape.keys);
+            if let Positions::Summaries(summaries) = set {
+                summaries.check(shape.dim);
+            }
         }
         for order in &self.orders {
             assert!(order.ascend_below(shape.rows), "an order of rows goes beyond {} rows", shape.rows);
-            assert!(!matches!(order, Positions::Means(_)), "rows have no mean");
+            assert!(!matches!(order, Positions::Summaries(_)), "rows are not summed up");
         }
         let group = shape.heads / shape.kv_heads;
         for pass in &self.passes {

@@ -1,6 +1,6 @@
 //! The formula, in f64, one row at a time.
 
-use super::{Inputs, Mask, Positions, Program, Shape, Strided};
+use super::{Inputs, Mask, Positions, Program, Shape};
 use crate::element::Element;
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub fn attend<T: Element>(inputs: Inputs<T>, mask: Mask) -> Vec<f32> {
 }
 
 /// See [`super::attend_program`]: the softmax is over everything that any pass shows a row, from its last fresh one on. A key that
-/// is shown twice counts once; the mean of a group is a key of its own.
+/// is shown twice counts once; a summary is a key of its own.
 #[must_use]
 pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f32> {
     let shape = inputs.shape;
@@ -38,7 +38,7 @@ pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f
                     let far = segment.far.is_none_or(|far| key + far >= position);
                     if segment.keys.contains(&key) && near && far {
                         let met = match set {
-                            Positions::Means(_) => Met::Mean { set: segment.set, member },
+                            Positions::Summaries(_) => Met::Summary { set: segment.set, member },
                             _ => Met::Key(key),
                         };
                         keys.insert(met);
@@ -47,16 +47,12 @@ pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f
             }
         }
     }
-    let read = |x: Strided<T>, head: usize, met: Met| -> (Vec<f64>, f64) {
-        match met {
-            Met::Key(key) => (wide(x.row(head, key, shape.dim)), 0.0),
-            Met::Mean { set, member } => {
-                let set = &program.sets[head][set];
-                let Positions::Means(groups) = set else { return (Vec::new(), 0.0) };
-                let rows: Vec<Vec<f64>> = groups[member].iter().map(|&key| wide(x.row(head, key, shape.dim))).collect();
-                let mean = (0..shape.dim).map(|d| rows.iter().map(|row| row[d]).sum::<f64>() / rows.len() as f64);
-                (mean.collect(), f64::from(set.log_weight()))
-            }
+    let read = |head: usize, met: Met| match met {
+        Met::Key(key) => row_of(&inputs, head, key),
+        Met::Summary { set, member } => {
+            let Positions::Summaries(own) = &program.sets[head][set] else { unreachable!("a summary of no set") };
+            let row = |rows: &[f32]| wide(&rows[member * shape.dim..][..shape.dim]);
+            (row(&own.keys), row(&own.values), f64::from(own.log_weights[member]))
         }
     };
     softmax_over(inputs, |head, row| seen[head * shape.rows + row].iter().copied().collect(), read)
@@ -66,7 +62,7 @@ pub fn attend_program<T: Element>(inputs: Inputs<T>, program: &Program) -> Vec<f
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Met {
     Key(usize),
-    Mean { set: usize, member: usize },
+    Summary { set: usize, member: usize },
 }
 
 fn wide<T: Element>(row: &[T]) -> Vec<f64> {
@@ -75,37 +71,40 @@ fn wide<T: Element>(row: &[T]) -> Vec<f64> {
 
 /// Attention over the keys for which `sees(head, row, key)`; 0 where there is none.
 fn attend_where<T: Element>(inputs: Inputs<T>, sees: impl Fn(usize, usize, usize) -> bool) -> Vec<f32> {
-    let Shape { keys, dim, .. } = inputs.shape;
+    let keys = inputs.shape.keys;
     let seen = |head: usize, row: usize| (0..keys).filter(|&key| sees(head, row, key)).collect();
-    softmax_over(inputs, seen, |x, head, key| (wide(x.row(head, key, dim)), 0.0))
+    softmax_over(inputs, seen, |head, key| row_of(&inputs, head, key))
 }
 
-/// Attention of each (head, row) over what it `meets`; `read` gives what stands there in the keys or values of a key head, and what
-/// its score is raised by.
+/// A key, its value, and what its score is raised by.
+fn row_of<T: Element>(inputs: &Inputs<T>, head: usize, key: usize) -> (Vec<f64>, Vec<f64>, f64) {
+    let dim = inputs.shape.dim;
+    (wide(inputs.k.row(head, key, dim)), wide(inputs.v.row(head, key, dim)), 0.0)
+}
+
+/// Attention of each (head, row) over what it `meets`; `read` gives what that is for a key head, as [`row_of`].
 fn softmax_over<T: Element, M: Copy>(
     inputs: Inputs<T>,
     meets: impl Fn(usize, usize) -> Vec<M>,
-    read: impl Fn(Strided<T>, usize, M) -> (Vec<f64>, f64),
+    read: impl Fn(usize, M) -> (Vec<f64>, Vec<f64>, f64),
 ) -> Vec<f32> {
-    let Inputs { q, k, v, shape: Shape { heads, kv_heads, rows, dim, .. }, scale } = inputs;
+    let Inputs { q, shape: Shape { heads, kv_heads, rows, dim, .. }, scale, .. } = inputs;
     let mut out = Vec::with_capacity(heads * rows * dim);
     for head in 0..heads {
         let shared = head / (heads / kv_heads);
         for row in 0..rows {
-            let (met, query) = (meets(head, row), wide(q.row(head, row, dim)));
-            let score = |&one: &M| {
-                let (key, raised) = read(k, shared, one);
-                f64::from(scale) * query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() + raised
+            let query = wide(q.row(head, row, dim));
+            let met: Vec<_> = meets(head, row).into_iter().map(|one| read(shared, one)).collect();
+            let score = |(key, _, raise): &(Vec<f64>, Vec<f64>, f64)| {
+                f64::from(scale) * query.iter().zip(key).map(|(a, b)| a * b).sum::<f64>() + raise
             };
             let scores: Vec<f64> = met.iter().map(score).collect();
             let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
             let total: f64 = weights.iter().sum();
             let mut sum = vec![0.0; dim];
-            for (&one, weight) in met.iter().zip(&weights) {
-                for (sum, add) in sum.iter_mut().zip(read(v, shared, one).0) {
-                    *sum += weight / total * add;
-                }
+            for ((_, value, _), weight) in met.iter().zip(&weights) {
+                sum.iter_mut().zip(value).for_each(|(sum, add)| *sum += weight / total * add);
             }
             out.extend(sum.iter().map(|&value| value as f32));
         }

@@ -3,9 +3,12 @@
 #[cfg(target_os = "linux")]
 use super::cuda_tests::{Work, emulated, emulated_probe};
 use super::program::run;
-use super::{Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, TILE_ROWS, Tile, attend, reference};
+use super::{
+    Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, Summaries, TILE_ROWS, Tile, attend, reference,
+};
 use crate::level::{Level, Precision};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// f32 sums of up to a few hundred products of values near 1: a handful of units in the last place of the largest.
 const TOLERANCE: f32 = 2e-5;
@@ -308,6 +311,21 @@ fn log_sums_tell_how_much_mass_was_kept() {
     }
 }
 
+/// Groups of keys as their means, each with the weight of all of them.
+fn means(case: &Case, head: usize, groups: &[Vec<usize>]) -> Positions {
+    let (inputs, dim) = (case.inputs(), case.shape.dim);
+    let mean = |rows: Strided, group: &Vec<usize>| -> Vec<f32> {
+        let column = |d: usize| group.iter().map(|&row| rows.row(head, row, dim)[d]).sum::<f32>() / group.len() as f32;
+        (0..dim).map(column).collect()
+    };
+    Positions::Summaries(Arc::new(Summaries {
+        at: groups.iter().map(|group| group[group.len() - 1]).collect(),
+        log_weights: groups.iter().map(|group| (group.len() as f32).ln()).collect(),
+        keys: groups.iter().flat_map(|group| mean(inputs.k, group)).collect(),
+        values: groups.iter().flat_map(|group| mean(inputs.v, group)).collect(),
+    }))
+}
+
 #[test]
 fn groups_are_met_as_their_means_with_the_weight_of_all() {
     let (rows, keys, first) = (200, 500, 300);
@@ -316,7 +334,8 @@ fn groups_are_met_as_their_means_with_the_weight_of_all() {
     let mut groups: Vec<Vec<usize>> =
         (0..24).flat_map(|block| [0, 1].map(|odd| (0..5).map(|i| block * 10 + 2 * i + odd).collect())).collect();
     groups.sort_by_key(|group: &Vec<usize>| group.last().copied());
-    let sets = vec![vec![Positions::All(keys), Positions::Means(groups)]; 2];
+    let case = Case::new(shape, 1.5, 0, false, 51);
+    let sets = (0..2).map(|head| vec![Positions::All(keys), means(&case, head, &groups)]).collect();
     let segments = vec![
         Segment { set: 0, keys: 240..keys, near: Some(0), far: None },
         Segment { set: 1, keys: 0..240, near: Some(1), far: None },
@@ -341,11 +360,11 @@ fn equal_keys_lose_nothing_by_their_mean() {
         let like = key / 8 * 8;
         case.k.copy_within(like * 16..(like + 1) * 16, key * 16);
     }
-    let groups = (0..12).map(|group| (group * 8..group * 8 + 8).collect()).collect();
+    let groups: Vec<Vec<usize>> = (0..12).map(|group| (group * 8..group * 8 + 8).collect()).collect();
     let program = Program {
         first: 100,
         orders: vec![Positions::All(20)],
-        sets: vec![vec![Positions::All(120), Positions::Means(groups)]],
+        sets: vec![vec![Positions::All(120), means(&case, 0, &groups)]],
         segments: vec![
             Segment { set: 0, keys: 96..120, near: Some(0), far: None },
             Segment { set: 1, keys: 0..96, near: Some(0), far: None },

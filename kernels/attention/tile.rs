@@ -141,7 +141,6 @@ unsafe fn walk<L: Lanes>(
     let (row_unit, col_unit, step_unit) = L::WHOLE;
     // SAFETY: the caller's; nothing else on this thread makes products before this function ends.
     let ready = &unsafe { L::ready() };
-    let raised = set.positions.log_weight() * std::f32::consts::LOG2_E;
     let mut computed = 0;
     for tile in low / KEYS..high.div_ceil(KEYS) {
         let start = tile * KEYS;
@@ -171,7 +170,7 @@ unsafe fn walk<L: Lanes>(
                     let (from, until) = seen(segment, set.positions, first + rows.at(i));
                     (from.saturating_sub(start).min(count), until.saturating_sub(start).min(count))
                 };
-                weigh::<L>(scratch, i, from..until, count, width.cols, (scale, raised));
+                weigh::<L>(scratch, i, from..until, count, width.cols, (scale, set.packed.raises(tile)));
             }
             product::<L, true>(
                 ready,
@@ -190,10 +189,11 @@ unsafe fn walk<L: Lanes>(
     computed
 }
 
-/// Scores of row `i`, times `scale` and `raised` by as much, become weights, 0 outside `seen`; what the row has gathered shrinks if a larger score came.
+/// Scores of row `i`, times `scale` and each raised by as much, become weights, 0 outside `seen`; what the row has gathered shrinks if a
+/// larger score came.
 ///
 /// # Safety
-/// The processor has the instructions of `L`; `scratch` holds row `i`, and sums of `cols` columns.
+/// The processor has the instructions of `L`; `scratch` holds row `i`, and sums of `cols` columns; what raises, raises a whole tile.
 #[inline(always)]
 unsafe fn weigh<L: Lanes>(
     scratch: &mut Scratch<L::Elem>,
@@ -201,7 +201,7 @@ unsafe fn weigh<L: Lanes>(
     seen: std::ops::Range<usize>,
     count: usize,
     cols: usize,
-    (scale, raised): (f32, f32),
+    (mut scale, raises): (f32, Option<&[f32]>),
 ) {
     let scores = &mut scratch.scores[i * KEYS..(i + 1) * KEYS];
     let weights = &mut scratch.weights[i * KEYS..(i + 1) * KEYS];
@@ -210,6 +210,17 @@ unsafe fn weigh<L: Lanes>(
         return;
     }
     let vectors = count.next_multiple_of(L::WHOLE.1) / LANES;
+    if let Some(raises) = raises {
+        for j in (0..vectors * LANES).step_by(LANES) {
+            // SAFETY: `vectors` whole vectors lie inside the row and inside a tile.
+            unsafe {
+                let score = L::load(scores.as_ptr().add(j));
+                let raised = L::fma(score, L::splat(scale), L::load(raises.as_ptr().add(j)));
+                L::store(scores.as_mut_ptr().add(j), raised);
+            }
+        }
+        scale = 1.0;
+    }
     if seen.start > 0 {
         scores[..seen.start].fill(f32::NEG_INFINITY);
     }
@@ -224,8 +235,8 @@ unsafe fn weigh<L: Lanes>(
             top = L::max(top, L::load(at.add(j * LANES)));
         }
         let before = scratch.largest[i];
-        let largest = before.max(L::largest(top) * scale + raised);
-        let (scale, minus) = (L::splat(scale), L::splat(raised - largest));
+        let largest = before.max(L::largest(top) * scale);
+        let (scale, minus) = (L::splat(scale), L::splat(-largest));
         let mut sum = L::splat(0.0);
         for j in 0..vectors {
             let weight = L::exp2(L::fma(L::load(at.add(j * LANES)), scale, minus));

@@ -117,6 +117,15 @@ impl Half {
             Self::F16 => "f16",
         }
     }
+
+    /// A number in the format.
+    #[must_use]
+    pub fn bits(self, x: f32) -> u16 {
+        match self {
+            Self::Bf16 => half::bf16::from_f32(x).to_bits(),
+            Self::F16 => half::f16::from_f32(x).to_bits(),
+        }
+    }
 }
 
 /// The bytes of plain values.

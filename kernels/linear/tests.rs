@@ -54,7 +54,8 @@ fn odd_sizes_agree_with_the_reference() {
 fn weights_are_read_back_as_they_were_packed() {
     for level in Level::available() {
         for (input, output) in [(1, 1), (97, 65), (256, 64), (600, 130)] {
-            let weights: Vec<f32> = noise(output * input, 9).into_iter().map(|x| half::bf16::from_f32(x).to_f32()).collect();
+            let weights: Vec<f32> =
+                noise(output * input, 9).into_iter().map(|x| half::bf16::from_f32(x).to_f32()).collect();
             let packed = Packed::at(level, &weights, output, input);
             let mut row = vec![f32::NAN; input];
             for (column, want) in weights.chunks(input).enumerate() {

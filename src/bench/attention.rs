@@ -4,6 +4,7 @@
 
 use crate::prefill::a_shape::AShape;
 use crate::prefill::blocks::{Antidiagonal, QueryAware, Random};
+use crate::prefill::clusters::Clusters;
 use crate::prefill::grid::{Grid, Stride};
 use crate::prefill::vertical_slash::VerticalSlash;
 use crate::prefill::{Heads, Layout, Ledger, Pattern, Slot, Sparse, kept};
@@ -34,22 +35,16 @@ pub struct HeadShape {
 }
 
 /// What can be measured: everything, by name.
-pub const KINDS: [&str; 8] =
-    ["dense", "candle", "a-shape", "vertical-slash", "grid", "random", "antidiagonal", "query-aware"];
+pub const KINDS: [&str; 9] =
+    ["dense", "candle", "a-shape", "vertical-slash", "grid", "clusters", "random", "antidiagonal", "query-aware"];
 
 /// The sparse one of a name. The random one has the density that the grid was measured to have.
 fn pattern(kind: &str, grid_density: f64) -> Option<Pattern> {
     Some(match kind {
         "a-shape" => Pattern::AShape(AShape { local: 1024 }),
         "vertical-slash" => Pattern::VerticalSlash(VerticalSlash { vertical: 1024, slash: 1024, local: 512 }),
-        "grid" => Pattern::Grid(Grid {
-            stride: Stride::Frame,
-            vertical: 1,
-            horizontal: 0,
-            slash: false,
-            pooled: 0,
-            local: 1024,
-        }),
+        "grid" => Pattern::Grid(Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, local: 1024 }),
+        "clusters" => Pattern::Clusters(Clusters { keys: 16, local: 32 }),
         "random" => Pattern::Random(Random { density: grid_density }),
         "antidiagonal" => Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 0.9 }),
         "query-aware" => Pattern::QueryAware(QueryAware { keep: 0.9, divergence: 0.1 }),

@@ -143,11 +143,12 @@ impl PatternFile {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::clusters::Clusters;
     use super::super::grid::{Grid, Stride};
     use super::*;
 
     fn file(layers: usize, heads: usize) -> PatternFile {
-        let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 1, slash: true, pooled: 0, local: 64 };
+        let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 1, slash: true, local: 64 };
         let tuned = TunedHead {
             pattern: Pattern::Grid(grid),
             boundary: Boundary::Query,
@@ -176,10 +177,9 @@ mod tests {
         let error = PatternFile::beside(folder.path(), 2, 4).unwrap_err().to_string();
         assert!(error.contains(FILE_NAME) && error.contains("2 layers of 4 heads"), "{error}");
         let mut wrong = file(2, 3);
-        wrong.layers[1][0].pattern =
-            Pattern::Grid(Grid { stride: Stride::Frame, vertical: 0, horizontal: 0, slash: true, pooled: 8, local: 1 });
+        wrong.layers[1][0].pattern = Pattern::Clusters(Clusters { keys: 0, local: 1 });
         wrong.write(folder.path()).unwrap();
-        assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("slash and pooled"));
+        assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("keys of a cluster are 0"));
         std::fs::write(folder.path().join(FILE_NAME), "{\"schema\": 3}").unwrap();
         assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("line 1"));
     }

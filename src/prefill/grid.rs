@@ -34,10 +34,6 @@ pub struct Grid {
     /// Whether rows see their own slot in every frame
     #[serde(default)]
     pub slash: bool,
-    /// Frames whose other slots, behind the window, are seen as the mean of each; 0: not at all. FlashPrefill V2 does so with blocks of
-    /// neighbouring tokens; tokens of one slot are more alike. Not together with `slash`
-    #[serde(default)]
-    pub pooled: usize,
     /// Keys before a row
     pub local: usize,
 }
@@ -57,13 +53,7 @@ impl Grid {
             let strides = if self.vertical > 0 { strides } else { Vec::new() };
             return LineChoice { strides, row_strides: rows, ..own };
         }
-        LineChoice {
-            slots: self.slots(estimate),
-            rows: self.rows(estimate),
-            own_slot: self.slash && self.pooled == 0,
-            pooled: self.pooled,
-            ..own
-        }
+        LineChoice { slots: self.slots(estimate), rows: self.rows(estimate), own_slot: self.slash, ..own }
     }
 
     /// The slots with the most mass in all frames together.

@@ -5,19 +5,28 @@
 //! No key is met twice by a row, whatever a pattern asks for.
 
 use super::blocks::BLOCK;
+use super::clusters::Clusters;
 use super::layout::{Layout, Slot};
 use super::pattern::{SINKS, joined};
-use longsight_kernels::attention::{Positions, Program, Rows, Segment, Shape, TILE_ROWS, Tile};
+use longsight_kernels::attention::{Positions, Program, Rows, Segment, Shape, Summaries, TILE_ROWS, Tile};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the rows of a head see besides themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Kept {
     /// Every key before them
     All,
     /// Lines: what patterns of columns, diagonals and slots leave
     Lines(Lines),
+    /// Near keys, and those before them in clusters
+    Summaries {
+        /// Keys that a row sees one by one, at least: it sees whole stretches so
+        window: usize,
+        /// Clusters of whole stretches
+        behind: Arc<Summaries>,
+    },
     /// For each tile of 96 rows, the stretches of keys it sees, ascending and apart
     Blocks(Vec<Vec<Range<usize>>>),
 }
@@ -33,13 +42,10 @@ pub struct Lines {
     pub bands: Vec<Range<usize>>,
     /// Whether rows see their own slot in every frame before
     pub own_slot: bool,
-    /// Frames of a pool, whose slots are seen as their means behind the window, which then reaches back to where a pool begins; 0 for
-    /// none. Not together with bands or the row's own slot
-    pub pooled: usize,
 }
 
 /// Rows of a head that are kept alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// Rows, counted from the first one run, ascending; `None` for all
     pub rows: Option<Vec<usize>>,
@@ -50,31 +56,19 @@ pub struct Part {
 /// The program of heads whose rows are kept as `heads` says; the parts of a head cover its rows once.
 #[must_use]
 pub fn program(shape: Shape, first: usize, heads: &[Vec<Part>], layout: &Layout) -> Program {
-    let mut writer = Writer::new(shape, first, heads, layout);
+    let mut writer = Writer::new(shape, first, heads);
     for (head, parts) in heads.iter().enumerate() {
         for part in parts {
             let order = writer.order(part.rows.as_ref());
             match &part.kept {
                 Kept::All => writer.all(head, order),
                 Kept::Lines(lines) => writer.lines(head, order, lines, layout),
+                Kept::Summaries { window, behind } => writer.summaries(head, order, *window, behind),
                 Kept::Blocks(tiles) => writer.blocks(head, order, tiles),
             }
         }
     }
     writer.program
-}
-
-/// The first key that a row at `position` sees by itself: where its window begins, or the pool in which that is.
-fn near_from(lines: &Lines, position: usize, layout: &Layout) -> usize {
-    let start = (position + 1).saturating_sub(lines.window.max(1));
-    if lines.pooled == 0 {
-        return start;
-    }
-    let pools = layout.pools(lines.pooled);
-    let number = pools.partition_point(|pool| pool.tokens.start <= start);
-    // Behind the last pool there is none to begin at, but its end.
-    let pool = number.checked_sub(1).map(|number| &pools[number].tokens);
-    pool.map_or(0, |tokens| if start >= tokens.end { tokens.end } else { tokens.start })
 }
 
 /// Blocks of keys as stretches.
@@ -95,12 +89,13 @@ const OWN_SLOT: usize = 1;
 const NEAR: usize = 0;
 
 impl Writer {
-    fn new(shape: Shape, first: usize, heads: &[Vec<Part>], layout: &Layout) -> Self {
+    fn new(shape: Shape, first: usize, heads: &[Vec<Part>]) -> Self {
         let group = shape.heads / shape.kv_heads;
         let near = |shared: usize| {
             let parts = heads[shared * group..(shared + 1) * group].iter().flatten();
             let reach = parts.map(|part| match &part.kept {
-                Kept::Lines(lines) if lines.bands.is_empty() => near_from(lines, first, layout),
+                Kept::Lines(lines) if lines.bands.is_empty() => (first + 1).saturating_sub(lines.window.max(1)),
+                Kept::Summaries { window, .. } => Clusters::near_from(*window, first),
                 _ => 0,
             });
             // Only what is needed is packed.
@@ -128,7 +123,12 @@ impl Writer {
     /// Heads that share keys share equal sets, too.
     fn add(&mut self, head: usize, set: Positions) -> usize {
         let sets = &mut self.program.sets[head / (self.shape.heads / self.shape.kv_heads)];
-        sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+        let same = |known: &Positions| match (known, &set) {
+            // Known by where they are, without a look at all of them.
+            (Positions::Summaries(known), Positions::Summaries(own)) => Arc::ptr_eq(known, own),
+            (known, own) => known == own,
+        };
+        sets.iter().position(same).unwrap_or_else(|| {
             sets.push(set);
             sets.len() - 1
         })
@@ -159,9 +159,6 @@ impl Writer {
     }
 
     fn lines(&mut self, head: usize, order: usize, lines: &Lines, layout: &Layout) {
-        if lines.pooled > 0 {
-            return self.pooled(head, order, lines, layout);
-        }
         let from = self.program.segments.len();
         let window = lines.window.max(1);
         self.segment(NEAR, 0..window);
@@ -186,33 +183,16 @@ impl Writer {
         }
     }
 
-    /// Tiles whose windows begin where a pool does, so that a key is met by itself or in a mean, and never both.
-    fn pooled(&mut self, head: usize, order: usize, lines: &Lines, layout: &Layout) {
+    /// Tiles whose windows begin where a stretch does, so that a key is met by itself or in a cluster, and never both.
+    fn summaries(&mut self, head: usize, order: usize, window: usize, behind: &Arc<Summaries>) {
         let (first, end) = (self.program.first, self.shape.keys);
-        let lined = |key: &usize| lines.columns.binary_search(key).is_ok();
-        let pools = layout.pools(lines.pooled);
-        let pools = || pools.iter().filter(|pool| pool.tokens.end <= end);
-        // Lines go through whole slots, so that a group's last key speaks for all of it; only the first keys are lines of their own.
-        let split = |group: &Vec<usize>| group.iter().copied().filter(|key| *key >= SINKS).collect::<Vec<_>>();
-        let mut groups: Vec<Vec<usize>> = pools()
-            .flat_map(|pool| &pool.groups)
-            .filter(|group| group.last().is_some_and(|last| !lined(last)))
-            .map(|group| if group[0] < SINKS { split(group) } else { group.clone() })
-            .collect();
-        groups.sort_by_key(|group| group.last().copied());
-        let means = self.add(head, Positions::Means(groups));
-        // What has nothing to be pooled with is seen by itself: the head of the prompt, other text between frames.
-        let mut columns: Vec<usize> = pools().flat_map(|pool| pool.loose.iter().copied()).collect();
-        columns.extend(0..pools().next().map_or(0, |pool| pool.tokens.start));
-        columns.extend(&lines.columns);
-        columns.sort_unstable();
-        columns.dedup();
-        let columns = self.set(head, columns);
+        let sinks = self.set(head, (0..SINKS.min(end)).collect());
+        let clusters = self.add(head, Positions::Summaries(behind.clone()));
         let rows = self.program.orders[order].clone();
         for start in (0..rows.len()).step_by(TILE_ROWS) {
             let from = self.program.segments.len();
-            let near = near_from(lines, first + rows.at(start), layout);
-            for (set, keys) in [(NEAR, near..end), (columns, 0..near), (means, 0..near)] {
+            let near = Clusters::near_from(window, first + rows.at(start));
+            for (set, keys) in [(NEAR, near..end), (sinks, 0..near), (clusters, 0..near)] {
                 self.program.segments.push(Segment { set, keys, near: Some(0), far: None });
             }
             let segments = from..self.program.segments.len();

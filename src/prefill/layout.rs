@@ -5,10 +5,7 @@
 //! frame, so lines of the grid are drawn through equal slots; where every frame has as many tokens, the two are the same.
 
 use longsight_models::Sequence;
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Text tokens before a frame that have slots; text before them belongs to no frame.
 const STAMP: usize = 32;
@@ -40,19 +37,6 @@ pub struct Layout {
     /// Grid of the largest frame
     rows: usize,
     columns: usize,
-    /// By frames in each, once they were asked for
-    pools: RefCell<BTreeMap<usize, Arc<Vec<Pool>>>>,
-}
-
-/// Some neighbouring frames, with their tokens by slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pool {
-    /// From the first frame's time to the last frame's end; the next pool goes on there
-    pub tokens: Range<usize>,
-    /// The tokens of each slot that most of the frames have, ascending; groups ascend by their last token
-    pub groups: Vec<Vec<usize>>,
-    /// All others
-    pub loose: Vec<usize>,
 }
 
 impl Layout {
@@ -62,7 +46,7 @@ impl Layout {
         let frames: Vec<Frame> = sequence.visual().iter().flat_map(|run| frames(sequence, &run.tokens)).collect();
         let largest = frames.iter().max_by_key(|frame| frame.rows * frame.columns);
         let (rows, columns) = largest.map_or((0, 0), |frame| (frame.rows, frame.columns));
-        let mut layout = Self { slots: vec![None; sequence.len()], frames, rows, columns, ..Self::default() };
+        let mut layout = Self { slots: vec![None; sequence.len()], frames, rows, columns };
         let mut end = 0;
         for (number, frame) in layout.frames.iter().enumerate() {
             for (rank, token) in frame.tokens.clone().enumerate() {
@@ -140,29 +124,6 @@ impl Layout {
             Some(before) => self.frames[before].tokens.end,
             None => self.frames[number].tokens.start.saturating_sub(STAMP),
         }
-    }
-
-    /// All frames in pools of `frames` (0 counts as 1), less those left over at the end.
-    #[must_use]
-    pub fn pools(&self, frames: usize) -> Arc<Vec<Pool>> {
-        let frames = frames.max(1);
-        let pool = |number: usize| {
-            let tokens = self.begin(number * frames)..self.frames[(number + 1) * frames - 1].tokens.end;
-            let mut by_slot: BTreeMap<Option<Slot>, Vec<usize>> = BTreeMap::new();
-            for token in tokens.clone() {
-                by_slot.entry(self.slot(token)).or_default().push(token);
-            }
-            // Groups are weighed alike, so they have to be about as large.
-            let whole = |slot: &Option<Slot>, group: &[usize]| slot.is_some() && 2 * group.len() > frames;
-            let (groups, loose): (Vec<_>, Vec<_>) = by_slot.into_iter().partition(|(slot, group)| whole(slot, group));
-            let mut groups: Vec<Vec<usize>> = groups.into_iter().map(|(_, group)| group).collect();
-            groups.sort_by_key(|group| group.last().copied());
-            let mut loose: Vec<usize> = loose.into_iter().flat_map(|(_, group)| group).collect();
-            loose.sort_unstable();
-            Pool { tokens, groups, loose }
-        };
-        let all = || Arc::new((0..self.frames.len() / frames).map(pool).collect());
-        self.pools.borrow_mut().entry(frames).or_insert_with(all).clone()
     }
 }
 
@@ -244,21 +205,6 @@ pub(super) mod tests {
         assert_eq!(layout.end(), 34);
         assert_eq!(layout.last_frame(24), Some(13..23));
         assert_eq!(layout.last_frame(11), None);
-    }
-
-    #[test]
-    fn pools_hold_every_slot_of_their_frames() {
-        let layout = Layout::of(&prompt(4, &[(5, 2, 2), (6, 2, 2), (7, 2, 2), (7, 2, 2), (7, 2, 2)], 9));
-        let pools = layout.pools(2);
-        assert_eq!(pools.len(), 2);
-        assert_eq!((pools[0].tokens.clone(), pools[1].tokens.clone()), (0..23, 23..45));
-        assert!(pools[0].groups.contains(&vec![9, 19]) && pools[0].groups.contains(&vec![12, 22]));
-        assert_eq!(pools[1].groups.iter().map(Vec::len).sum::<usize>(), 22);
-        // The head of the prompt, and what the first time is too short for, have nothing to be pooled with.
-        assert_eq!(pools[0].loose.iter().chain(pools[0].groups.iter().flatten()).count(), 23);
-        assert!(pools[0].loose.contains(&3) && pools[1].loose.is_empty());
-        let last: Vec<usize> = pools[1].groups.iter().map(|group| group[group.len() - 1]).collect();
-        assert!(last.is_sorted() && last[last.len() - 1] == 44);
     }
 
     #[test]

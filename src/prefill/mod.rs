@@ -11,6 +11,7 @@
 
 pub mod a_shape;
 pub mod blocks;
+pub mod clusters;
 mod file;
 pub mod grid;
 pub mod kept;

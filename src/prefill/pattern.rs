@@ -2,14 +2,16 @@
 
 use super::a_shape::AShape;
 use super::blocks::{Antidiagonal, QueryAware, Random};
+use super::clusters::Clusters;
 use super::grid::Grid;
 use super::kept::{Kept, Lines, Part};
 use super::layout::{Layout, Slot};
 use super::vertical_slash::VerticalSlash;
-use longsight_kernels::attention::Mass;
+use longsight_kernels::attention::{Mass, Summaries};
 use longsight_models::{Call, ModelError};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The first keys of a prompt, which every row keeps: attention that goes nowhere goes there (StreamingLLM, Xiao et al. 2023).
 pub const SINKS: usize = 64;
@@ -26,6 +28,8 @@ pub enum Pattern {
     VerticalSlash(VerticalSlash),
     /// Equal slots of all frames
     Grid(Grid),
+    /// What is near, and everything else as means
+    Clusters(Clusters),
     /// Blocks by chance: what any choice of blocks has to beat
     Random(Random),
     /// Blocks by their antidiagonals
@@ -84,6 +88,8 @@ pub enum Choice {
     All,
     /// Lines
     Lines(LineChoice),
+    /// Means of keys that are alike
+    Clusters(Clusters),
     /// Blocks, for the rows of this call only
     Blocks(Vec<Vec<Range<usize>>>),
 }
@@ -103,8 +109,6 @@ pub struct LineChoice {
     pub bands: Vec<Range<usize>>,
     /// The row's own slot of every frame
     pub own_slot: bool,
-    /// So many frames at a time, what else is behind the window is seen as the mean of each slot; 0: not at all
-    pub pooled: usize,
     /// Slots whose rows see everything
     pub rows: Vec<Slot>,
     /// (stride, phase) of rows that see everything
@@ -123,6 +127,7 @@ impl Pattern {
             Self::AShape(_) => "a-shape",
             Self::VerticalSlash(_) => "vertical-slash",
             Self::Grid(_) => "grid",
+            Self::Clusters(_) => "clusters",
             Self::Random(_) => "random",
             Self::Antidiagonal(_) => "antidiagonal",
             Self::QueryAware(_) => "query-aware",
@@ -136,20 +141,20 @@ impl Pattern {
             Self::AShape(pattern) => pattern.local,
             Self::VerticalSlash(pattern) => pattern.local,
             Self::Grid(pattern) => pattern.local,
-            Self::Dense | Self::Random(_) | Self::Antidiagonal(_) | Self::QueryAware(_) => 0,
+            Self::Dense | Self::Clusters(_) | Self::Random(_) | Self::Antidiagonal(_) | Self::QueryAware(_) => 0,
         }
     }
 
     /// Whether it decides without looking.
     #[must_use]
     pub fn is_static(&self) -> bool {
-        matches!(self, Self::Dense | Self::AShape(_) | Self::Random(_) | Self::Antidiagonal(_))
+        matches!(self, Self::Dense | Self::AShape(_) | Self::Clusters(_) | Self::Random(_) | Self::Antidiagonal(_))
     }
 
-    /// Whether it decides for tiles of rows instead of lines.
+    /// Whether it chooses lines, which may be others across the borders between text and pictures.
     #[must_use]
-    pub fn is_blocks(&self) -> bool {
-        matches!(self, Self::Random(_) | Self::Antidiagonal(_) | Self::QueryAware(_))
+    pub fn is_lines(&self) -> bool {
+        matches!(self, Self::AShape(_) | Self::VerticalSlash(_) | Self::Grid(_))
     }
 
     /// Says what is wrong with its parameters.
@@ -162,11 +167,9 @@ impl Pattern {
             value => Err(format!("{name} is {value}, which is not between 0 and 1")),
         };
         match self {
-            Self::Dense | Self::AShape(_) | Self::VerticalSlash(_) => Ok(()),
-            Self::Grid(grid) if grid.slash && grid.pooled > 0 => {
-                Err("slash and pooled are both set, and only one of them can be".to_owned())
-            }
-            Self::Grid(_) => Ok(()),
+            Self::Dense | Self::AShape(_) | Self::VerticalSlash(_) | Self::Grid(_) => Ok(()),
+            Self::Clusters(Clusters { keys: 0, .. }) => Err("keys of a cluster are 0, which makes none".to_owned()),
+            Self::Clusters(_) => Ok(()),
             Self::Random(random) => share("density", random.density),
             Self::Antidiagonal(pattern) if ![4, 8, 16].contains(&pattern.stride) => {
                 Err(format!("stride is {}, which is not 4, 8 or 16", pattern.stride))
@@ -189,6 +192,7 @@ impl Pattern {
             Self::AShape(pattern) => Choice::Lines(pattern.choose()),
             Self::VerticalSlash(pattern) => Choice::Lines(pattern.choose(estimate)),
             Self::Grid(pattern) => Choice::Lines(pattern.choose(estimate)),
+            Self::Clusters(pattern) => Choice::Clusters(*pattern),
             Self::Random(pattern) => Choice::Blocks(pattern.choose(estimate)?),
             Self::Antidiagonal(pattern) => Choice::Blocks(pattern.choose(estimate)?),
             Self::QueryAware(pattern) => pattern.choose(estimate)?,
@@ -206,7 +210,6 @@ impl LineChoice {
         self.strides.extend(other.strides);
         self.bands.extend(other.bands);
         self.own_slot |= other.own_slot;
-        self.pooled = self.pooled.max(other.pooled);
         self.rows.extend(other.rows);
         self.row_strides.extend(other.row_strides);
         self
@@ -221,16 +224,29 @@ impl LineChoice {
         columns.sort_unstable();
         columns.dedup();
         let bands = joined(self.bands.clone());
-        Lines { window: self.window.max(1), columns, bands, own_slot: self.own_slot, pooled: self.pooled }
+        Lines { window: self.window.max(1), columns, bands, own_slot: self.own_slot }
     }
 }
 
 /// The parts of a head for the rows `rows` of positions from `first` on: those that the choice lets see everything, and the rest.
-#[must_use]
-pub fn parts(choice: &Choice, rows: &[usize], first: usize, layout: &Layout) -> Vec<Part> {
+/// `clustered` gives the head's clusters.
+///
+/// # Errors
+/// When `clustered` fails.
+pub fn parts(
+    choice: &Choice,
+    rows: &[usize],
+    first: usize,
+    layout: &Layout,
+    clustered: impl FnOnce(&Clusters) -> Result<Arc<Summaries>, ModelError>,
+) -> Result<Vec<Part>, ModelError> {
     let part = |rows: Vec<usize>, kept| Part { rows: Some(rows), kept };
-    match choice {
+    Ok(match choice {
         Choice::All => vec![part(rows.to_vec(), Kept::All)],
+        Choice::Clusters(own) => {
+            let kept = Kept::Summaries { window: own.local, behind: clustered(own)? };
+            vec![part(rows.to_vec(), kept)]
+        }
         // Blocks are chosen for the call's own tiles of rows.
         Choice::Blocks(tiles) => vec![part(rows.to_vec(), Kept::Blocks(tiles.clone()))],
         Choice::Lines(lines) => {
@@ -246,7 +262,7 @@ pub fn parts(choice: &Choice, rows: &[usize], first: usize, layout: &Layout) -> 
                 .filter(|part| part.rows.as_ref().is_some_and(|rows| !rows.is_empty()))
                 .collect()
         }
-    }
+    })
 }
 
 /// Ranges in order, those that touch made one.

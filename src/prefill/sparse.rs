@@ -1,5 +1,6 @@
 //! Attention by patterns: estimates, writes the program, runs it, keeps the books.
 
+use super::clusters::{Clustered, Clusters};
 use super::kept::{self, Part};
 use super::layout::Layout;
 use super::pattern::{self, Boundary, Choice, Estimate, HeadPattern, Pattern};
@@ -118,6 +119,7 @@ pub struct Sparse {
     layout: Option<(usize, Layout)>,
     /// By layer
     chosen: BTreeMap<usize, Chosen>,
+    clustered: Clustered,
 }
 
 /// What a layer's heads chose.
@@ -140,9 +142,9 @@ enum Class {
 }
 
 impl Class {
-    /// Those of a head. Blocks are for tiles of neighbouring rows, whatever they are.
+    /// Those of a head. Blocks and clusters are for neighbouring rows, whatever they are.
     fn of(head: &HeadPattern) -> &'static [Self] {
-        if head.boundary == Boundary::None || head.pattern.is_blocks() {
+        if head.boundary == Boundary::None || !head.pattern.is_lines() {
             &[Self::All]
         } else {
             &[Self::Visual, Self::Text]
@@ -177,7 +179,7 @@ impl Sparse {
     /// By these patterns; what it costs is written into `ledger`.
     #[must_use]
     pub fn new(heads: Heads, ledger: Ledger) -> Self {
-        Self { heads, ledger, layout: None, chosen: BTreeMap::new() }
+        Self { heads, ledger, layout: None, chosen: BTreeMap::new(), clustered: Clustered::default() }
     }
 
     /// Decides for every head of the call what its rows keep.
@@ -212,16 +214,19 @@ impl Sparse {
                 choices
             }
         };
-        let parts = choices.iter().map(|of_head| {
-            let mut parts: Vec<Part> = of_head
-                .iter()
-                .flat_map(|(class, choice)| pattern::parts(choice, rows_of(*class), call.first, layout))
-                .collect();
+        let group = shape.heads / shape.kv_heads;
+        let mut all = Vec::with_capacity(choices.len());
+        for (head, of_head) in choices.iter().enumerate() {
+            let mut parts = Vec::new();
+            for (class, choice) in of_head {
+                let clustered = |own: &Clusters| Ok(self.clustered.of(call, own.keys)?[head / group].clone());
+                parts.extend(pattern::parts(choice, rows_of(*class), call.first, layout, clustered)?);
+            }
             parts.push(Part { rows: Some((until..shape.rows).collect()), kept: kept::Kept::All });
             parts.retain(|part| part.rows.as_ref().is_some_and(|rows| !rows.is_empty()));
-            parts
-        });
-        Ok(parts.collect())
+            all.push(parts);
+        }
+        Ok(all)
     }
 }
 
@@ -314,7 +319,7 @@ fn chosen(
 
 /// With a pattern of its own for each modality of the keys, the union of both.
 fn by_keys(pattern: Pattern, boundary: Boundary, estimate: Estimate<'_>) -> Result<Choice, ModelError> {
-    if boundary != Boundary::Both || pattern.is_blocks() {
+    if boundary != Boundary::Both || !pattern.is_lines() {
         return pattern.choose(estimate);
     }
     let of = |class: Class| {

@@ -3,13 +3,14 @@
 
 use super::a_shape::AShape;
 use super::blocks::{Antidiagonal, QueryAware, Random};
+use super::clusters::{Clusters, STRETCH};
 use super::grid::{Grid, Stride};
 use super::kept::{self, Part};
 use super::layout::{Layout, tests::prompt};
 use super::vertical_slash::VerticalSlash;
 use super::{Boundary, HeadPattern, Heads, Ledger, Pattern, Sparse};
 use candle_core::{Device, Tensor};
-use longsight_kernels::attention::{Inputs, Positions, Program, Shape, Strided, attend_program, reference};
+use longsight_kernels::attention::{Inputs, Program, Shape, Strided, attend_program, reference};
 use longsight_kernels::level::Precision;
 use longsight_models::{Attention, Call, Sequence};
 use proptest::prelude::*;
@@ -87,7 +88,7 @@ fn video(frames: usize) -> Sequence {
 
 /// Patterns that keep everything that there is, on prompts of up to a few hundred tokens.
 fn full() -> Vec<HeadPattern> {
-    let grid = Grid { stride: Stride::Frame, vertical: 100, horizontal: 0, slash: false, pooled: 0, local: 3 };
+    let grid = Grid { stride: Stride::Frame, vertical: 100, horizontal: 0, slash: false, local: 3 };
     let patterns = [
         Pattern::Dense,
         Pattern::AShape(AShape { local: 10_000 }),
@@ -96,9 +97,8 @@ fn full() -> Vec<HeadPattern> {
         Pattern::Grid(grid),
         Pattern::Grid(Grid { slash: true, horizontal: 3, ..grid }),
         Pattern::Grid(Grid { vertical: 0, horizontal: 100, ..grid }),
-        Pattern::Grid(Grid { pooled: 4, ..grid }),
         // The mean of one key is the key.
-        Pattern::Grid(Grid { vertical: 0, pooled: 1, ..grid }),
+        Pattern::Clusters(Clusters { keys: 1, local: 3 }),
         Pattern::Random(Random { density: 1.0 }),
         Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 1.0 }),
         Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 1.0 }),
@@ -110,7 +110,7 @@ fn full() -> Vec<HeadPattern> {
 
 /// Patterns that leave most.
 fn thin() -> Vec<HeadPattern> {
-    let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 0, slash: false, pooled: 0, local: 20 };
+    let grid = Grid { stride: Stride::Frame, vertical: 2, horizontal: 0, slash: false, local: 20 };
     [
         Pattern::AShape(AShape { local: 9 }),
         Pattern::VerticalSlash(VerticalSlash { vertical: 11, slash: 128, local: 5 }),
@@ -118,8 +118,8 @@ fn thin() -> Vec<HeadPattern> {
         Pattern::Grid(Grid { slash: true, ..grid }),
         Pattern::Grid(Grid { horizontal: 2, slash: true, ..grid }),
         Pattern::Grid(Grid { stride: Stride::Free, horizontal: 1, ..grid }),
-        Pattern::Grid(Grid { pooled: 3, ..grid }),
-        Pattern::Grid(Grid { vertical: 0, pooled: 5, ..grid }),
+        Pattern::Clusters(Clusters { keys: 3, local: 20 }),
+        Pattern::Clusters(Clusters { keys: 16, local: 20 }),
         Pattern::Random(Random { density: 0.2 }),
         Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 0.5 }),
         Pattern::QueryAware(QueryAware { keep: 0.5, divergence: 0.5 }),
@@ -174,10 +174,7 @@ fn met(program: &Program, shape: Shape, head: usize, row: usize) -> Vec<usize> {
                 let (key, position) = (set.at(member), program.first + row);
                 let near = segment.near.is_none_or(|near| key + near <= position);
                 if segment.keys.contains(&key) && near && segment.far.is_none_or(|far| key + far >= position) {
-                    match set {
-                        Positions::Means(groups) => keys.extend(&groups[member]),
-                        _ => keys.push(key),
-                    }
+                    keys.push(key);
                 }
             }
         }
@@ -191,14 +188,12 @@ fn grids_keep_what_they_say_and_meet_it_once() {
     let case = Case::new(video(40), 15);
     let (first, end) = (240, 560);
     let layout = Layout::of(&case.sequence);
-    let grid = Grid { stride: Stride::Frame, vertical: 0, horizontal: 0, slash: false, pooled: 0, local: 20 };
+    let grid = Grid { stride: Stride::Frame, vertical: 0, horizontal: 0, slash: false, local: 20 };
     let own_slot = |row: usize, key: usize| layout.slot(row).is_some_and(|slot| layout.line(slot, end).contains(&key));
     type Says<'a> = &'a dyn Fn(usize, usize) -> bool;
-    let cases: [(Grid, Says<'_>); 3] = [
+    let cases: [(Grid, Says<'_>); 2] = [
         (grid, &|row, key| key < 64 || row - key < 20),
         (Grid { slash: true, ..grid }, &|row, key| key < 64 || row - key < 20 || own_slot(row, key)),
-        // What is pooled is all that is behind the window.
-        (Grid { pooled: 3, ..grid }, &|_, _| true),
     ];
     for (grid, says) in cases {
         let (program, _, shape) = program(&case, Pattern::Grid(grid).into(), first, end);
@@ -214,6 +209,58 @@ fn grids_keep_what_they_say_and_meet_it_once() {
     let rows: Vec<usize> = (0..end - first).filter(|&row| whole(row)).collect();
     let slots: std::collections::BTreeSet<_> = rows.iter().map(|row| layout.slot(first + row)).collect();
     assert!(rows.len() > 30 && slots.len() == 2, "{slots:?}, {parts:?}");
+}
+
+#[test]
+fn clusters_lose_no_key_and_count_none_twice() {
+    // Who asks for nothing gets the mean of all values before it.
+    let mut case = Case::new(video(170), 19);
+    let len = case.sequence.len();
+    assert!(len > 4 * STRETCH, "{len}");
+    case.queries = case.queries.zeros_like().unwrap();
+    let dense = case.run(&mut longsight_models::Dense, len);
+    for keys in [1, 7, 16, 600] {
+        let ledger = Ledger::default();
+        let pattern = Pattern::Clusters(Clusters { keys, local: 32 }).into();
+        let mut sparse = Sparse::new(Heads::all(pattern), ledger.clone());
+        for chunk in [700, 333] {
+            assert!(furthest(&case.run(&mut sparse, chunk), &dense) < 1e-5, "{keys} keys a cluster, chunks of {chunk}");
+        }
+        assert!(keys < 16 || ledger.take().density() < 0.6);
+    }
+}
+
+#[test]
+fn clusters_are_of_keys_before_the_row() {
+    let pattern: HeadPattern = Pattern::Clusters(Clusters { keys: 8, local: 32 }).into();
+    let mut case = Case::new(video(120), 23);
+    let len = case.sequence.len();
+    let run = |case: &Case| case.run(&mut Sparse::new(Heads::all(pattern), Ledger::default()), 700);
+    let before = run(&case);
+    for from in [600, 1023, 1025] {
+        let later = |x: &Tensor| {
+            let (kept, changed) = (x.narrow(1, 0, from).unwrap(), x.narrow(1, from, len - from).unwrap());
+            Tensor::cat(&[&kept, &changed.affine(-3.0, 9.0).unwrap()], 1).unwrap()
+        };
+        (case.keys, case.values) = (later(&case.keys), later(&case.values));
+        let after = run(&case);
+        for head in 0..HEADS {
+            let rows = head * len * DIM..(head * len + from) * DIM;
+            assert_eq!(before[rows.clone()], after[rows], "rows before {from} know what comes later");
+        }
+        case = Case::new(video(120), 23);
+    }
+}
+
+#[test]
+fn clusters_of_a_prompt_are_not_the_next_ones() {
+    let pattern: HeadPattern = Pattern::Clusters(Clusters { keys: 8, local: 32 }).into();
+    let new = || Sparse::new(Heads::all(pattern), Ledger::default());
+    let cases = [29, 31].map(|seed| Case::new(video(100), seed));
+    let mut sparse = new();
+    for case in cases.iter().chain(&cases) {
+        assert_eq!(case.run(&mut sparse, 400), case.run(&mut new(), 400));
+    }
 }
 
 /// The program that a pattern writes for rows `first..end`.
@@ -327,7 +374,7 @@ fn a_grid_finds_the_slot_that_rows_look_at() {
     case.keys = Tensor::from_vec(keys, (KV_HEADS, len, DIM), &Device::Cpu).unwrap();
     case.queries = Tensor::from_vec(queries, (HEADS, len, DIM), &Device::Cpu).unwrap();
     let dense = case.run(&mut longsight_models::Dense, len);
-    let grid = Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, pooled: 0, local: 16 };
+    let grid = Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, local: 16 };
     let ledger = Ledger::default();
     let mut sparse = Sparse::new(Heads::all(Pattern::Grid(grid).into()), ledger.clone());
     assert!(furthest(&case.run(&mut sparse, 300), &dense) < 0.01);

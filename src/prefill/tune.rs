@@ -5,6 +5,7 @@
 //! the one at which all together keep to the budget.
 
 use super::a_shape::AShape;
+use super::clusters::Clusters;
 use super::file::TunedHead;
 use super::grid::{Grid, Stride};
 use super::kept;
@@ -26,32 +27,15 @@ pub fn candidates() -> Vec<HeadPattern> {
     let mut dynamic: Vec<Pattern> = shapes.map(vertical_slash).to_vec();
     for local in [32, 128, 512] {
         let grid = |vertical, horizontal, slash| {
-            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal, slash, pooled: 0, local })
+            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal, slash, local })
         };
         dynamic.extend([1, 2, 4].map(|vertical| grid(vertical, 0, false)));
         dynamic.extend([grid(0, 1, false), grid(1, 1, false), grid(2, 1, false), grid(2, 2, false)]);
         dynamic.extend([grid(0, 0, true), grid(1, 0, true), grid(1, 1, true)]);
-        let pooled = |vertical, pooled| {
-            Pattern::Grid(Grid { stride: Stride::Frame, vertical, horizontal: 0, slash: false, pooled, local })
-        };
-        dynamic.extend([
-            pooled(0, 8),
-            pooled(0, 16),
-            pooled(0, 32),
-            pooled(0, 64),
-            pooled(1, 16),
-            pooled(1, 32),
-            pooled(1, 64),
-        ]);
     }
-    dynamic.push(Pattern::Grid(Grid {
-        stride: Stride::Free,
-        vertical: 1,
-        horizontal: 0,
-        slash: false,
-        pooled: 0,
-        local: 512,
-    }));
+    dynamic.push(Pattern::Grid(Grid { stride: Stride::Free, vertical: 1, horizontal: 0, slash: false, local: 512 }));
+    let clusters = |keys| HeadPattern::from(Pattern::Clusters(Clusters { keys, local: 32 }));
+    all.extend([4, 8, 12, 16, 24, 32, 64].map(clusters));
     for pattern in dynamic {
         let boundaries = [Boundary::None, Boundary::Query, Boundary::Both];
         all.extend(boundaries.map(|boundary| HeadPattern { pattern, boundary }));

@@ -37,8 +37,7 @@ pub(super) unsafe fn few<M: Machine>(
         values: begin(inputs.v, head),
         key_row: inputs.k.row as i64,
         value_row: inputs.v.row as i64,
-        raise: 0.0,
-        packed: 0,
+        raises: 0,
     });
     let segments = (0..stretches).map(|at| Segment {
         set: 0,

@@ -132,16 +132,15 @@ pub unsafe fn attend_program<M: Machine>(
     let group = inputs.shape.heads / inputs.shape.kv_heads;
     let mut tables = Tables::default();
     let lists = Lists::of(machine, program.sets.iter().flatten().chain(&program.orders))?;
-    // SAFETY: the caller's.
-    let means = unsafe { Packs::of(machine, inputs, program)? };
+    let packs = Packs::of(machine, inputs.half, program)?;
     let mut sets = Vec::new();
     let mut bases = Vec::new();
     for (head, of_head) in program.sets.iter().enumerate() {
         bases.push(sets.len() as i32);
         for (index, set) in of_head.iter().enumerate() {
-            let packed = means.found.get(&(head, index));
+            let packed = packs.found.get(&(head, index));
             let begin = |rows: Rows| rows.address + 2 * (head * rows.head) as u64;
-            let (keys, values) = packed.copied().unwrap_or((begin(inputs.k), begin(inputs.v)));
+            let [keys, values, raises] = packed.copied().unwrap_or([begin(inputs.k), begin(inputs.v), 0]);
             let row = |rows: Rows| if packed.is_some() { inputs.shape.dim } else { rows.row } as i64;
             sets.push(Set {
                 positions: lists.members(set),
@@ -149,8 +148,7 @@ pub unsafe fn attend_program<M: Machine>(
                 values,
                 key_row: row(inputs.k),
                 value_row: row(inputs.v),
-                raise: set.log_weight() * std::f32::consts::LOG2_E,
-                packed: i32::from(packed.is_some()),
+                raises,
             });
         }
     }

@@ -1,8 +1,7 @@
 //! What kernels read beside rows: structures alike here and in C++, and the tables that programs become.
 
-use super::{Inputs, Rows};
 use crate::attention::{Positions, Program};
-use crate::cuda::{Launch, Machine, Plain, bytes};
+use crate::cuda::{Half, Machine, Plain, bytes};
 use std::collections::BTreeMap;
 
 macro_rules! plain {
@@ -19,7 +18,7 @@ macro_rules! plain {
 
 plain! {
     struct Members { list: u64, first: i32, step: i32, count: i32, unused: i32 }
-    struct Set { positions: Members, keys: u64, values: u64, key_row: i64, value_row: i64, raise: f32, packed: i32 }
+    struct Set { positions: Members, keys: u64, values: u64, key_row: i64, value_row: i64, raises: u64 }
     struct Segment { set: i32, begin: i32, end: i32, near: i32, far: i32 }
     struct Block {
         head: i32, pack: i32, order: i32, first: i32, count: i32, sets: i32, segments_begin: i32, segments_end: i32, slot: i32,
@@ -30,7 +29,6 @@ plain! {
         heads: i32, rows: i32, dim: i32, first: i32, wide: i32, scale: f32,
     }
     struct Merge { parts: u64, logs: u64, out: u64, lse: u64, slots: i32, rows: i32, dim: i32, unused: i32 }
-    struct Means { rows: u64, row: i64, bounds: u64, members: u64, out: u64, groups: i32, dim: i32 }
     struct Probe {
         queries: u64, keys: u64, query_head: i64, query_row: i64, key_head: i64, key_row: i64, positions: u64, near: u64, logs: u64,
         columns: u64, distances: u64, far: u64, heads: i32, group: i32, rows: i32, dim: i32, seen: i32, stretch: i32, scale: f32,
@@ -55,7 +53,7 @@ impl Tables {
     }
 }
 
-/// The positions of lists and groups, on the machine.
+/// The positions of lists and summaries, on the machine.
 pub(super) struct Lists<B> {
     _positions: B,
     begin: u64,
@@ -69,7 +67,7 @@ impl<B> Lists<B> {
         sets: impl Iterator<Item = &'a Positions>,
     ) -> Result<Self, M::Error> {
         let (mut positions, mut offsets) = (Vec::new(), BTreeMap::new());
-        for set in sets.filter(|set| matches!(set, Positions::List(_) | Positions::Means(_))) {
+        for set in sets.filter(|set| matches!(set, Positions::List(_) | Positions::Summaries(_))) {
             offsets.insert(std::ptr::from_ref(set), positions.len());
             positions.extend((0..set.len()).map(|member| set.at(member) as i32));
         }
@@ -90,56 +88,28 @@ impl<B> Lists<B> {
     }
 }
 
-/// Means of keys and values, by key head and set.
+/// Summaries, in the number format of the inputs.
 pub(super) struct Packs<B> {
     _buffers: Vec<B>,
-    pub(super) found: BTreeMap<(usize, usize), (u64, u64)>,
+    /// By key head and set: keys, values, and what raises them
+    pub(super) found: BTreeMap<(usize, usize), [u64; 3]>,
 }
 
 impl<B> Packs<B> {
-    /// # Safety
-    /// The inputs are in the machine's memory.
-    pub(super) unsafe fn of<M: Machine<Buffer = B>>(
-        machine: &M,
-        inputs: &Inputs,
-        program: &Program,
-    ) -> Result<Self, M::Error> {
+    pub(super) fn of<M: Machine<Buffer = B>>(machine: &M, half: Half, program: &Program) -> Result<Self, M::Error> {
         let (mut buffers, mut found) = (Vec::new(), BTreeMap::new());
-        let dim = inputs.shape.dim;
         for (head, sets) in program.sets.iter().enumerate() {
             for (index, set) in sets.iter().enumerate() {
-                let Positions::Means(groups) = set else { continue };
-                if groups.is_empty() {
+                let Positions::Summaries(own) = set else { continue };
+                if own.is_empty() {
                     continue;
                 }
-                let mut bounds = vec![0i32];
-                for group in groups {
-                    bounds.push(bounds[bounds.len() - 1] + group.len() as i32);
-                }
-                let members: Vec<i32> = groups.iter().flatten().map(|&key| key as i32).collect();
-                let (bounds, members) = (machine.upload(&bounds)?, machine.upload(&members)?);
-                let mut mean = |rows: Rows| -> Result<u64, M::Error> {
-                    let out = machine.room(groups.len() * dim * 2)?;
-                    let arguments = Means {
-                        rows: rows.address + 2 * (head * rows.head) as u64,
-                        row: rows.row as i64,
-                        bounds: machine.address(&bounds),
-                        members: machine.address(&members),
-                        out: machine.address(&out),
-                        groups: groups.len() as i32,
-                        dim: dim as i32,
-                    };
-                    let kernel = format!("means_{}", inputs.half.name());
-                    let launch =
-                        Launch { kernel: &kernel, blocks: [groups.len().div_ceil(4), 1, 1], threads: 128, shared: 0 };
-                    // SAFETY: the program was checked, so its groups are of keys that are there.
-                    unsafe { machine.launch(launch, &arguments)? };
-                    let address = machine.address(&out);
-                    buffers.push(out);
-                    Ok(address)
-                };
-                found.insert((head, index), (mean(inputs.k)?, mean(inputs.v)?));
-                buffers.extend([bounds, members]);
+                let bits = |rows: &[f32]| rows.iter().map(|&x| half.bits(x)).collect::<Vec<u16>>();
+                let raises: Vec<f32> = own.log_weights.iter().map(|log| log * std::f32::consts::LOG2_E).collect();
+                let own =
+                    [machine.upload(&bits(&own.keys))?, machine.upload(&bits(&own.values))?, machine.upload(&raises)?];
+                found.insert((head, index), own.each_ref().map(|buffer| machine.address(buffer)));
+                buffers.extend(own);
             }
         }
         Ok(Self { _buffers: buffers, found })

@@ -1,0 +1,136 @@
+//! Clusters: what is near as it is, everything before it as the means of keys that are alike.
+//!
+//! Lines forget what they do not go through, and heads whose attention is spread over hours of video lose much by that. Here nothing is
+//! forgotten: keys are given to clusters, a stretch of the prompt at a time, and each cluster is met as the mean of its keys and of its values
+//! with the weight of all of them. Which keys are alike is asked as scores would ask it: by each column as large as queries are there, and
+//! by the values as well. Clusters of keys are known from choosing a few of them for each query (Squeezed Attention, Hooper et al. 2024;
+//! ClusterKV, Liu et al. 2024); here they are attended to.
+//!
+//! A mean has less weight than its keys have: `mean(exp(q . k)) ~ exp(q . mean(k) + var(q . k) / 2)`. The variance is added by columns, for
+//! queries as they are in general.
+
+use super::pattern::SINKS;
+use candle_core::{D, DType, Tensor};
+use longsight_kernels::attention::Summaries;
+use longsight_kernels::cluster;
+use longsight_models::{Call, ModelError};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Keys of a stretch: rows see the keys of their own stretch one by one, which costs half of it on average.
+pub(super) const STRETCH: usize = 512;
+/// Rounds of k-means: from the fourth on next to nothing changes.
+const ROUNDS: usize = 4;
+/// How much values count beside keys, both as large as they are on average.
+const VALUES: f32 = 0.5;
+
+/// Keys as the means of those that are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clusters {
+    /// Keys that share a mean, on average
+    pub keys: usize,
+    /// Keys before a row that it sees one by one, at least
+    pub local: usize,
+}
+
+impl Clusters {
+    /// Where the keys that a row at `position` sees one by one begin: a whole number of stretches before it.
+    pub(super) fn near_from(window: usize, position: usize) -> usize {
+        (position + 1).saturating_sub(window.max(1)) / STRETCH * STRETCH
+    }
+}
+
+/// The clusters of a prompt's keys so far, by layer and by keys that share a mean, for each key head.
+#[derive(Debug, Default)]
+pub(super) struct Clustered(BTreeMap<(usize, usize), Vec<Arc<Summaries>>>);
+
+impl Clustered {
+    /// Those of all whole stretches of the call's keys, for each of its key heads. What comes before the call's first row is as it was.
+    pub(super) fn of(&mut self, call: &Call<'_>, keys: usize) -> Result<&[Arc<Summaries>], ModelError> {
+        let shape = call.shape()?;
+        let heads = self.0.entry((call.layer, keys)).or_insert_with(|| vec![Arc::default(); shape.kv_heads]);
+        let known = heads.first().map_or(0, |own| own.at.partition_point(|&at| at < call.first / STRETCH * STRETCH));
+        let done = heads.first().map_or(0, |own| own.at[..known].last().map_or(0, |last| last / STRETCH + 1));
+        let stretches = done..shape.keys / STRETCH;
+        heads.iter_mut().for_each(|own| Arc::make_mut(own).truncate(done * STRETCH));
+        if stretches.is_empty() {
+            return Ok(heads);
+        }
+        let scales = scales(call)?;
+        let of = |x: &Tensor| -> Result<Vec<f32>, ModelError> {
+            let part = x.narrow(1, stretches.start * STRETCH, stretches.len() * STRETCH)?;
+            Ok(part.to_dtype(DType::F32)?.contiguous()?.flatten_all()?.to_vec1()?)
+        };
+        let (k, v) = (of(call.keys)?, of(call.values)?);
+        let size = STRETCH * shape.dim;
+        let parts: Vec<Summaries> = (0..shape.kv_heads * stretches.len())
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|part| {
+                let (head, stretch) = (part / stretches.len(), stretches.start + part % stretches.len());
+                let rows = part * size..(part + 1) * size;
+                clustered((&k[rows.clone()], &v[rows]), stretch, &scales[head], keys)
+            })
+            .collect();
+        for (part, later) in parts.into_iter().enumerate() {
+            Arc::make_mut(&mut heads[part / stretches.len()]).append(later);
+        }
+        Ok(heads)
+    }
+}
+
+/// For each key head how large scores make each column of a key: the root of the mean square of the call's queries, in units of scores.
+fn scales(call: &Call<'_>) -> Result<Vec<Vec<f32>>, ModelError> {
+    let shape = call.shape()?;
+    let squares = call.queries.to_dtype(DType::F32)?.sqr()?.mean(1)?;
+    let by_group = squares.reshape((shape.kv_heads, shape.heads / shape.kv_heads, shape.dim))?.mean(D::Minus2)?;
+    Ok((by_group / shape.dim as f64)?.sqrt()?.to_vec2()?)
+}
+
+/// The clusters of one stretch of a key head.
+fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], per: usize) -> Summaries {
+    let dim = scales.len();
+    let first = stretch * STRETCH;
+    // Every row sees the first keys of the prompt as they are.
+    let skip = SINKS.saturating_sub(first).min(STRETCH);
+    let (keys, values) = (&keys[skip * dim..], &values[skip * dim..]);
+    let scaled: Vec<f32> =
+        keys.chunks(dim).flat_map(|key| key.iter().zip(scales).map(|(x, scale)| x * scale)).collect();
+    let size = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let share = VALUES * size(&scaled) / size(values).max(f32::MIN_POSITIVE);
+    let points: Vec<f32> = scaled
+        .chunks(dim)
+        .zip(values.chunks(dim))
+        .flat_map(|(key, value)| key.iter().copied().chain(value.iter().map(|x| x * share)))
+        .collect();
+    let count = (STRETCH - skip).div_ceil(per.max(1));
+    let of = cluster::assign(&points, 2 * dim, count, ROUNDS);
+    let mut groups = vec![Vec::new(); count];
+    of.iter().enumerate().for_each(|(row, &of)| groups[of].push(row));
+    groups.retain(|group| !group.is_empty());
+    groups.sort_unstable_by_key(|group| group.last().copied());
+    let mut all = Summaries::default();
+    for group in &groups {
+        let share = 1.0 / group.len() as f32;
+        let row = |at: usize| at * dim..(at + 1) * dim;
+        let mean = |x: &[f32]| {
+            let mut mean = vec![0.0f32; dim];
+            group.iter().for_each(|&at| mean.iter_mut().zip(&x[row(at)]).for_each(|(mean, x)| *mean += share * x));
+            mean
+        };
+        let (key, value) = (mean(keys), mean(values));
+        let spread: f32 = group
+            .iter()
+            .flat_map(|&at| keys[row(at)].iter().zip(&key).zip(scales))
+            .map(|((x, mean), scale)| ((x - mean) * scale).powi(2))
+            .sum();
+        all.at.push(first + skip + group[group.len() - 1]);
+        all.log_weights.push((group.len() as f32).ln() + spread * share / 2.0);
+        all.keys.extend(key);
+        all.values.extend(value);
+    }
+    all
+}
