@@ -9,6 +9,7 @@ mod compiled;
 pub mod cuda;
 pub mod element;
 mod exp;
+pub mod gather;
 pub mod glance;
 mod lanes;
 pub mod level;

@@ -128,6 +128,35 @@ impl Half {
     }
 }
 
+/// The number formats of rows that are copied, summed up or coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// 32 bits
+    F32,
+    /// 16 bits
+    Half(Half),
+}
+
+impl Number {
+    /// As it is spelt in the names of kernels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Half(half) => half.name(),
+        }
+    }
+
+    /// Of one number.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Half(_) => 2,
+        }
+    }
+}
+
 /// The bytes of plain values.
 pub(crate) fn bytes<T: Plain>(data: &[T]) -> &[u8] {
     // SAFETY: plain values have no padding.

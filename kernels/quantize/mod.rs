@@ -23,6 +23,8 @@
 //! The ladder: the reference, one number at a time in f64; here, a row at a time in loops that vectorise, groups on all threads.
 
 mod cpu;
+#[cfg(any(test, feature = "cuda"))]
+pub mod cuda;
 pub mod reference;
 #[cfg(test)]
 mod tests;

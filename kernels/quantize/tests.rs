@@ -106,3 +106,117 @@ proptest! {
         }
     }
 }
+
+/// The GPU's kernels against the processor's, in the emulation (both orders of its threads) and, where there is one, on a GPU.
+#[cfg(target_os = "linux")]
+mod on_machines {
+    use super::super::bounds;
+    use super::super::cuda::{self, Coded};
+    use super::*;
+    use crate::cuda::emulator::Emulator;
+    use crate::cuda::{Half, Machine, Number};
+    use std::fmt::Debug;
+
+    /// Rows with others' columns between them, coded and taken back.
+    fn held<M: Machine<Error: Debug>>(machine: &M, bits: Bits, number: Number, rows: usize, columns: usize) {
+        let (row, gap) = (columns + 3, -7.0);
+        // Multiples of 1/4 below 64 are exact in all formats; one column has an outlier, one is constant.
+        let x: Vec<f32> = (0..rows * columns)
+            .map(|at| match at % columns {
+                0 => 2.5,
+                1 if at / columns == rows / 2 => 60_000.0,
+                _ => ((at * 37 + 11) % 256) as f32 / 4.0 - 32.0,
+            })
+            .map(|x| from_bits(number, to_bits(number, x)))
+            .collect();
+        let laid: Vec<f32> = x.chunks(columns).flat_map(|row| [row, &[gap; 3]].concat()).collect();
+        let numbers = put(machine, number, &laid);
+        let codes = machine.room(bits.bytes(rows, columns).max(1)).expect("memory");
+        let bounds_of = machine.room((bounds(rows, columns) * 2).max(1)).expect("memory");
+        let matrix = Coded {
+            number,
+            numbers: machine.address(&numbers),
+            row,
+            codes: machine.address(&codes),
+            bounds: machine.address(&bounds_of),
+            rows,
+            columns,
+            bits,
+        };
+        // SAFETY: the buffers were made for the matrix.
+        unsafe { cuda::quantize(machine, matrix) }.expect("a launch");
+        let (want, want_bounds) = quantize(bits, &x, columns);
+        let mut got = machine.download::<u8>(&codes).expect("a copy");
+        got.truncate(want.len());
+        let mut got_bounds = machine.download::<u16>(&bounds_of).expect("a copy");
+        got_bounds.truncate(want_bounds.len());
+        assert_eq!(got_bounds, want_bounds.iter().map(|bound| bound.to_bits()).collect::<Vec<_>>());
+        assert_eq!(got, want, "{bits:?} {number:?}: codes of {rows} x {columns}");
+        // SAFETY: as above.
+        unsafe { cuda::dequantize(machine, matrix) }.expect("a launch");
+        let mut back = vec![0.0; x.len()];
+        dequantize(bits, &want, &want_bounds, columns, &mut back);
+        let after = take(machine, number, &numbers);
+        for (at, got) in after[..laid.len()].iter().enumerate() {
+            let want = if at % row < columns { back[at / row * columns + at % row] } else { gap };
+            let rounding = if number == Number::F32 { 1e-6 } else { 1.0 / 256.0 };
+            assert!(
+                (got - want).abs() <= rounding * want.abs(),
+                "{bits:?} {number:?}: {got} at {at}, should be {want}"
+            );
+        }
+    }
+
+    fn to_bits(number: Number, x: f32) -> u32 {
+        match number {
+            Number::F32 => x.to_bits(),
+            Number::Half(half) => half.bits(x).into(),
+        }
+    }
+
+    fn from_bits(number: Number, bits: u32) -> f32 {
+        match number {
+            Number::F32 => f32::from_bits(bits),
+            Number::Half(Half::Bf16) => half::bf16::from_bits(bits as u16).to_f32(),
+            Number::Half(Half::F16) => f16::from_bits(bits as u16).to_f32(),
+        }
+    }
+
+    fn put<M: Machine<Error: Debug>>(machine: &M, number: Number, x: &[f32]) -> M::Buffer {
+        match number {
+            Number::F32 => machine.upload(x),
+            Number::Half(half) => machine.upload(&x.iter().map(|&x| half.bits(x)).collect::<Vec<_>>()),
+        }
+        .expect("memory")
+    }
+
+    fn take<M: Machine<Error: Debug>>(machine: &M, number: Number, buffer: &M::Buffer) -> Vec<f32> {
+        match number {
+            Number::F32 => machine.download::<f32>(buffer).expect("a copy"),
+            Number::Half(_) => {
+                let bits = machine.download::<u16>(buffer).expect("a copy");
+                bits.into_iter().map(|bits| from_bits(number, bits.into())).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_the_processors() {
+        for (rows, columns, number) in [
+            (1, 2, Number::F32),
+            (32, 64, Number::Half(Half::Bf16)),
+            (33, 130, Number::Half(Half::F16)),
+            (100, 300, Number::F32),
+        ] {
+            for bits in BOTH {
+                for machine in Emulator::both() {
+                    held(&machine, bits, number, rows, columns);
+                }
+                #[cfg(feature = "cuda")]
+                if let Some(gpu) = crate::cuda::gpu() {
+                    held(gpu, bits, number, rows, columns);
+                }
+            }
+        }
+    }
+}
