@@ -1,5 +1,4 @@
-//! Stretches that another event bounds: "after the red star appears". What happens "while" something else does stays in the
-//! question: it is seen in the same picture.
+//! Stretches that another event bounds: "after the red star appears", "while the red star is visible".
 
 use super::forms::noun_when;
 use super::text::{is_end, pattern, without};
@@ -14,9 +13,11 @@ pub enum Relation {
     Before,
     /// From it on
     After,
+    /// As long as it lasts
+    During,
 }
 
-/// Which side of the event's own span is meant.
+/// Which side of the event's own span is meant; of no matter to what lies within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
     /// Where it begins ("appears")
@@ -49,6 +50,7 @@ impl Event {
         let (start, end) = match self.relation {
             Relation::Before => (video.start, edge),
             Relation::After => (edge, video.end),
+            Relation::During => (event.start, event.end),
         };
         let (start, end) = (start.max(video.start), end.min(video.end));
         (start < end).then_some(Span { start, end })
@@ -67,12 +69,15 @@ const APPEARS: &str = "(?:first )?(?:appears?|appeared|shows? up|comes? into vie
 const VANISHES: &str =
     "(?:disappears?|disappeared|vanishe[sd]|vanish|is gone|goes away|is no longer visible|ends?|stops?)";
 
+const LASTS: &str = "(?:is (?:visible|shown|seen|on screen|on the screen|in view|in the picture|there)|can be seen)";
+
 static FORMS: LazyLock<Vec<(Regex, Edge)>> = LazyLock::new(|| {
     let form = |text: String, edge| (pattern(&format!("(?i)(?:^|,? ){text}")), edge);
     let link = "(?P<link>before|after|until|till|since|once)";
     vec![
         form(format!("{link} (?P<thing>{THING}) {VANISHES}"), Edge::End),
         form(format!("{link} (?P<thing>{THING}) {APPEARS}"), Edge::Start),
+        form(format!("(?P<link>while) (?P<thing>{THING}) {LASTS}"), Edge::Start),
     ]
 });
 
@@ -111,6 +116,7 @@ pub(super) fn take(question: &str) -> Option<(Event, String)> {
         }
         let relation = match found["link"].to_lowercase().as_str() {
             "before" | "until" | "till" => Relation::Before,
+            "while" => Relation::During,
             _ => Relation::After,
         };
         // "What appears after the star?" and "What appears after the star appears?" both ask for the next thing.
