@@ -33,6 +33,8 @@ pub struct CompressBench {
     pub minutes: Vec<f64>,
     /// Haystacks of each length, at depths that go round
     pub haystacks: u64,
+    /// Whether clips are asked about as users see it: with closer looks at what an answer says, which see everything
+    pub check: bool,
     /// The pipeline's other settings
     pub options: Options,
 }
@@ -127,8 +129,10 @@ pub fn compress(
 fn compressed(bench: &CompressBench, method: &str, keep: f64) -> Options {
     let mut options = bench.options.clone();
     (options.compress.method, options.compress.keep) = (Some(method.to_owned()), Some(keep));
-    // A closer look would see what compression has lost.
-    (options.evidence.check, options.evidence.search) = (Some(false), Some(SearchMode::Never));
+    if !bench.check {
+        // A closer look would see what compression has lost.
+        (options.evidence.check, options.evidence.search) = (Some(false), Some(SearchMode::Never));
+    }
     options
 }
 

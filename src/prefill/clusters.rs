@@ -21,37 +21,49 @@ use std::sync::Arc;
 
 /// Keys of a stretch: rows see the keys of their own stretch one by one, which costs half of it on average.
 pub(super) const STRETCH: usize = 512;
+/// Tokens of the prompt that [`Clusters::keys`] is said for.
+const LENGTH: f64 = 16_384.0;
 /// Rounds of k-means: from the fourth on next to nothing changes.
 const ROUNDS: usize = 4;
 /// How much values count beside keys, both as large as they are on average.
 const VALUES: f32 = 0.5;
 
-/// Keys as the means of those that are alike.
+/// Keys as the means of those that are alike. Clusters grow with the square root of the prompt, so that a prefill costs its length times
+/// that root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clusters {
-    /// Keys that share a mean, on average
+    /// Keys that share a mean, on average, in a prompt of 16,384 tokens
     pub keys: usize,
     /// Keys before a row that it sees one by one, at least
     pub local: usize,
 }
 
 impl Clusters {
+    /// Clusters of a stretch, in a prompt whose media end at token `end`.
+    fn of_stretch(self, end: usize) -> usize {
+        let keys = self.keys as f64 * (end as f64 / LENGTH).sqrt();
+        ((STRETCH as f64 / keys).ceil() as usize).clamp(1, STRETCH)
+    }
+
     /// Where the keys that a row at `position` sees one by one begin: a whole number of stretches before it.
     pub(super) fn near_from(window: usize, position: usize) -> usize {
         (position + 1).saturating_sub(window.max(1)) / STRETCH * STRETCH
     }
 }
 
-/// The clusters of a prompt's keys so far, by layer and by keys that share a mean, for each key head.
+/// The clusters of a prompt's keys so far, by layer and by how many there are of a stretch, for each key head.
 #[derive(Debug, Default)]
 pub(super) struct Clustered(BTreeMap<(usize, usize), Vec<Arc<Summaries>>>);
 
 impl Clustered {
     /// Those of all whole stretches of the call's keys, for each of its key heads. What comes before the call's first row is as it was.
-    pub(super) fn of(&mut self, call: &Call<'_>, keys: usize) -> Result<&[Arc<Summaries>], ModelError> {
+    pub(super) fn of(&mut self, call: &Call<'_>, clusters: Clusters) -> Result<&[Arc<Summaries>], ModelError> {
         let shape = call.shape()?;
-        let heads = self.0.entry((call.layer, keys)).or_insert_with(|| vec![Arc::default(); shape.kv_heads]);
+        // As many as for any other question about the same media.
+        let end = if call.sequence.media_end() > 0 { call.sequence.media_end() } else { call.sequence.len() };
+        let count = clusters.of_stretch(end);
+        let heads = self.0.entry((call.layer, count)).or_insert_with(|| vec![Arc::default(); shape.kv_heads]);
         let known = heads.first().map_or(0, |own| own.at.partition_point(|&at| at < call.first / STRETCH * STRETCH));
         let done = heads.first().map_or(0, |own| own.at[..known].last().map_or(0, |last| last / STRETCH + 1));
         let stretches = done..shape.keys / STRETCH;
@@ -72,7 +84,7 @@ impl Clustered {
             .map(|part| {
                 let (head, stretch) = (part / stretches.len(), stretches.start + part % stretches.len());
                 let rows = part * size..(part + 1) * size;
-                clustered((&k[rows.clone()], &v[rows]), stretch, &scales[head], keys)
+                clustered((&k[rows.clone()], &v[rows]), stretch, &scales[head], count)
             })
             .collect();
         for (part, later) in parts.into_iter().enumerate() {
@@ -90,8 +102,8 @@ fn scales(call: &Call<'_>) -> Result<Vec<Vec<f32>>, ModelError> {
     Ok((by_group / shape.dim as f64)?.sqrt()?.to_vec2()?)
 }
 
-/// The clusters of one stretch of a key head.
-fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], per: usize) -> Summaries {
+/// The clusters of one stretch of a key head, `count` of them, or fewer of the first one.
+fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], count: usize) -> Summaries {
     let dim = scales.len();
     let first = stretch * STRETCH;
     // Every row sees the first keys of the prompt as they are.
@@ -106,7 +118,7 @@ fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], p
         .zip(values.chunks(dim))
         .flat_map(|(key, value)| key.iter().copied().chain(value.iter().map(|x| x * share)))
         .collect();
-    let count = (STRETCH - skip).div_ceil(per.max(1));
+    let count = (count * (STRETCH - skip)).div_ceil(STRETCH);
     let of = cluster::assign(&points, 2 * dim, count, ROUNDS);
     let mut groups = vec![Vec::new(); count];
     of.iter().enumerate().for_each(|(row, &of)| groups[of].push(row));

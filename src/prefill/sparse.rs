@@ -219,7 +219,7 @@ impl Sparse {
         for (head, of_head) in choices.iter().enumerate() {
             let mut parts = Vec::new();
             for (class, choice) in of_head {
-                let clustered = |own: &Clusters| Ok(self.clustered.of(call, own.keys)?[head / group].clone());
+                let clustered = |own: &Clusters| Ok(self.clustered.of(call, *own)?[head / group].clone());
                 parts.extend(pattern::parts(choice, rows_of(*class), call.first, layout, clustered)?);
             }
             parts.push(Part { rows: Some((until..shape.rows).collect()), kept: kept::Kept::All });

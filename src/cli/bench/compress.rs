@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Haystacks of each length, with three needles each
     #[arg(long, default_value_t = 5)]
     haystacks: u64,
+    /// Ask as `ask` does, with closer looks at what an answer says: they see what was left out of the first one
+    #[arg(long)]
+    check: bool,
     /// Ask the haystacks filmed in this folder by the one method at the one share, and nothing else: what this command runs for each
     #[arg(long, value_name = "DIR", hide = true)]
     haystacks_in: Option<PathBuf>,
@@ -59,6 +62,9 @@ fn in_a_process(args: &Args, folder: &Path, method: &str, keep: f64) -> anyhow::
     command.args(["bench", "compress", "--json", "--methods", method, "--keeps", &keep.to_string()]);
     command.args(["--minutes", &minutes.join(","), "--haystacks", &args.haystacks.to_string()]);
     command.arg("--haystacks-in").arg(folder).args(args.model.flags()).args(args.reading.flags());
+    if args.check {
+        command.arg("--check");
+    }
     // What goes wrong there is told by itself.
     let told = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     anyhow::ensure!(told.status.success(), "{method} at {keep}: its process ended with {}", told.status);
@@ -77,6 +83,7 @@ pub(super) fn run(args: &Args, context: &Context, cancel: &Cancel) -> Result {
         questions: args.questions,
         minutes: args.minutes.clone(),
         haystacks: args.haystacks,
+        check: args.check,
         options: args.reading.options()?,
     };
     let failed = |error: anyhow::Error| Failure::new(Kind::Internal, format!("{error:#}"));
