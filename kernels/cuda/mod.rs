@@ -20,11 +20,18 @@ pub use gpu::Gpu;
 #[cfg(test)]
 const SOURCES: &[&str] = &include!("sources.in");
 
-/// A GPU, if there is one; then the suites are its suites too.
+/// A GPU, if there is one; then the suites are its suites too. `LONGSIGHT_TEST_GPU` says that there has to be one.
 #[cfg(all(test, feature = "cuda"))]
 pub(crate) fn gpu() -> Option<&'static Gpu> {
     static GPU: std::sync::OnceLock<Option<Gpu>> = std::sync::OnceLock::new();
-    GPU.get_or_init(|| Gpu::open(0).ok()).as_ref()
+    let open = || match Gpu::open(0) {
+        Ok(gpu) => Some(gpu),
+        Err(error) => {
+            assert!(std::env::var_os("LONGSIGHT_TEST_GPU").is_none(), "there is no GPU to test: {error}");
+            None
+        }
+    };
+    GPU.get_or_init(open).as_ref()
 }
 
 /// What may be handed to a kernel as it lies in memory.
