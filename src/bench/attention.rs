@@ -44,7 +44,7 @@ fn pattern(kind: &str, grid_density: f64) -> Option<Pattern> {
         "a-shape" => Pattern::AShape(AShape { local: 1024 }),
         "vertical-slash" => Pattern::VerticalSlash(VerticalSlash { vertical: 1024, slash: 1024, local: 512 }),
         "grid" => Pattern::Grid(Grid { stride: Stride::Frame, vertical: 1, horizontal: 0, slash: false, local: 1024 }),
-        "clusters" => Pattern::Clusters(Clusters { keys: 16, local: 32 }),
+        "clusters" => Pattern::Clusters(Clusters { means: 4096, local: 32 }),
         "random" => Pattern::Random(Random { density: grid_density }),
         "antidiagonal" => Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 0.9 }),
         "query-aware" => Pattern::QueryAware(QueryAware { keep: 0.9, divergence: 0.1 }),

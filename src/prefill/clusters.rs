@@ -21,20 +21,18 @@ use std::sync::Arc;
 
 /// Keys of a stretch: rows see the keys of their own stretch one by one, which costs half of it on average.
 pub(super) const STRETCH: usize = 512;
-/// Tokens of the prompt that [`Clusters::keys`] is said for.
-const LENGTH: f64 = 16_384.0;
 /// Rounds of k-means: from the fourth on next to nothing changes.
 const ROUNDS: usize = 4;
 /// How much values count beside keys, both as large as they are on average.
 const VALUES: f32 = 0.5;
 
-/// Keys as the means of those that are alike. Clusters grow with the square root of the prompt, so that a prefill costs its length times
-/// that root.
+/// Keys as the means of those that are alike. There are as many means in a long prompt as in a short one, so that a row costs the same in
+/// both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clusters {
-    /// Keys that share a mean, on average, in a prompt of 16,384 tokens
-    pub keys: usize,
+    /// Means in all
+    pub means: usize,
     /// Keys before a row that it sees one by one, at least
     pub local: usize,
 }
@@ -42,8 +40,7 @@ pub struct Clusters {
 impl Clusters {
     /// Clusters of a stretch, in a prompt whose media end at token `end`.
     fn of_stretch(self, end: usize) -> usize {
-        let keys = self.keys as f64 * (end as f64 / LENGTH).sqrt();
-        ((STRETCH as f64 / keys).ceil() as usize).clamp(1, STRETCH)
+        (self.means * STRETCH).div_ceil(end.max(1)).clamp(1, STRETCH)
     }
 
     /// Where the keys that a row at `position` sees one by one begin: a whole number of stretches before it.

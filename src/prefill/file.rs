@@ -177,9 +177,9 @@ mod tests {
         let error = PatternFile::beside(folder.path(), 2, 4).unwrap_err().to_string();
         assert!(error.contains(FILE_NAME) && error.contains("2 layers of 4 heads"), "{error}");
         let mut wrong = file(2, 3);
-        wrong.layers[1][0].pattern = Pattern::Clusters(Clusters { keys: 0, local: 1 });
+        wrong.layers[1][0].pattern = Pattern::Clusters(Clusters { means: 0, local: 1 });
         wrong.write(folder.path()).unwrap();
-        assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("keys of a cluster are 0"));
+        assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("means are 0"));
         std::fs::write(folder.path().join(FILE_NAME), "{\"schema\": 3}").unwrap();
         assert!(PatternFile::beside(folder.path(), 2, 3).unwrap_err().to_string().contains("line 1"));
     }

@@ -168,7 +168,7 @@ impl Pattern {
         };
         match self {
             Self::Dense | Self::AShape(_) | Self::VerticalSlash(_) | Self::Grid(_) => Ok(()),
-            Self::Clusters(Clusters { keys: 0, .. }) => Err("keys of a cluster are 0, which makes none".to_owned()),
+            Self::Clusters(Clusters { means: 0, .. }) => Err("means are 0, which leaves nothing to see".to_owned()),
             Self::Clusters(_) => Ok(()),
             Self::Random(random) => share("density", random.density),
             Self::Antidiagonal(pattern) if ![4, 8, 16].contains(&pattern.stride) => {

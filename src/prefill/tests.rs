@@ -98,7 +98,7 @@ fn full() -> Vec<HeadPattern> {
         Pattern::Grid(Grid { slash: true, horizontal: 3, ..grid }),
         Pattern::Grid(Grid { vertical: 0, horizontal: 100, ..grid }),
         // The mean of one key is the key.
-        Pattern::Clusters(Clusters { keys: 1, local: 3 }),
+        Pattern::Clusters(Clusters { means: 10_000, local: 3 }),
         Pattern::Random(Random { density: 1.0 }),
         Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 1.0 }),
         Pattern::QueryAware(QueryAware { keep: 1.0, divergence: 1.0 }),
@@ -118,8 +118,8 @@ fn thin() -> Vec<HeadPattern> {
         Pattern::Grid(Grid { slash: true, ..grid }),
         Pattern::Grid(Grid { horizontal: 2, slash: true, ..grid }),
         Pattern::Grid(Grid { stride: Stride::Free, horizontal: 1, ..grid }),
-        Pattern::Clusters(Clusters { keys: 3, local: 20 }),
-        Pattern::Clusters(Clusters { keys: 16, local: 20 }),
+        Pattern::Clusters(Clusters { means: 200, local: 20 }),
+        Pattern::Clusters(Clusters { means: 20, local: 20 }),
         Pattern::Random(Random { density: 0.2 }),
         Pattern::Antidiagonal(Antidiagonal { stride: 8, keep: 0.5 }),
         Pattern::QueryAware(QueryAware { keep: 0.5, divergence: 0.5 }),
@@ -219,20 +219,20 @@ fn clusters_lose_no_key_and_count_none_twice() {
     assert!(len > 4 * STRETCH, "{len}");
     case.queries = case.queries.zeros_like().unwrap();
     let dense = case.run(&mut longsight_models::Dense, len);
-    for keys in [1, 7, 16, 600] {
+    for means in [10_000, 300, 40, 1] {
         let ledger = Ledger::default();
-        let pattern = Pattern::Clusters(Clusters { keys, local: 32 }).into();
+        let pattern = Pattern::Clusters(Clusters { means, local: 32 }).into();
         let mut sparse = Sparse::new(Heads::all(pattern), ledger.clone());
         for chunk in [700, 333] {
-            assert!(furthest(&case.run(&mut sparse, chunk), &dense) < 1e-5, "{keys} keys a cluster, chunks of {chunk}");
+            assert!(furthest(&case.run(&mut sparse, chunk), &dense) < 1e-5, "{means} means, chunks of {chunk}");
         }
-        assert!(keys < 600 || ledger.take().density() < 0.6);
+        assert!(means > 1 || ledger.take().density() < 0.6);
     }
 }
 
 #[test]
 fn clusters_are_of_keys_before_the_row() {
-    let pattern: HeadPattern = Pattern::Clusters(Clusters { keys: 8, local: 32 }).into();
+    let pattern: HeadPattern = Pattern::Clusters(Clusters { means: 200, local: 32 }).into();
     let mut case = Case::new(video(120), 23);
     let len = case.sequence.len();
     let run = |case: &Case| case.run(&mut Sparse::new(Heads::all(pattern), Ledger::default()), 700);
@@ -254,7 +254,7 @@ fn clusters_are_of_keys_before_the_row() {
 
 #[test]
 fn clusters_of_a_prompt_are_not_the_next_ones() {
-    let pattern: HeadPattern = Pattern::Clusters(Clusters { keys: 8, local: 32 }).into();
+    let pattern: HeadPattern = Pattern::Clusters(Clusters { means: 200, local: 32 }).into();
     let new = || Sparse::new(Heads::all(pattern), Ledger::default());
     let cases = [29, 31].map(|seed| Case::new(video(100), seed));
     let mut sparse = new();

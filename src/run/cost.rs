@@ -12,11 +12,8 @@ use serde::{Deserialize, Serialize};
 const ANSWER_TOKENS: f64 = 12.0;
 /// Tokens of a question with the words around it.
 const QUESTION_TOKENS: f64 = 24.0;
-/// Share of attention's scores that a sparse prefill of [`SPARSE_TOKENS`] computes, where nothing better is known: what `tune` aims at.
-/// It falls with the root of the length, as clusters grow.
-const SPARSE_DENSITY: f64 = 0.15;
-/// See [`SPARSE_DENSITY`].
-const SPARSE_TOKENS: f64 = 16_384.0;
+/// Keys that a row of a sparse prefill meets on average, where nothing better is known: a cluster counts as one.
+const SPARSE_KEYS: f64 = 3600.0;
 /// Scores of a sparse prefill take so many times as long as dense ones: tiles are partly filled, and patterns are estimated.
 const SPARSE_PRICE: f64 = 1.5;
 
@@ -136,7 +133,7 @@ fn seconds(work: &Work<'_>, rates: &Rates) -> Timing {
     let decode = rates.start_s + length * rates.decode_s;
     let vision = frames * f64::from(info.width) * f64::from(info.height) * rates.pixel_s + patches * rates.patch_s;
     let share = if prefill.mode == PrefillMode::Sparse {
-        prefill.density.unwrap_or(SPARSE_DENSITY * (SPARSE_TOKENS / prompt).sqrt()) * SPARSE_PRICE
+        prefill.density.unwrap_or(SPARSE_KEYS / (prompt / 2.0)) * SPARSE_PRICE
     } else {
         1.0
     };
