@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Videos like those that the model will be asked about; generated ones if there are none
     videos: Vec<PathBuf>,
     /// The most that all heads together may compute, as a share of dense attention
-    #[arg(long, default_value_t = 0.4)]
+    #[arg(long, default_value_t = 0.3)]
     density: f64,
     /// A question to ask about the videos
     #[arg(long, default_value = QUESTION)]

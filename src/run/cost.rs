@@ -13,7 +13,7 @@ const ANSWER_TOKENS: f64 = 12.0;
 /// Tokens of a question with the words around it.
 const QUESTION_TOKENS: f64 = 24.0;
 /// Keys that a row of a sparse prefill meets on average, where nothing better is known: a cluster counts as one.
-const SPARSE_KEYS: f64 = 3600.0;
+const SPARSE_KEYS: f64 = 2600.0;
 /// Scores of a sparse prefill take so many times as long as dense ones: tiles are partly filled, and patterns are estimated.
 const SPARSE_PRICE: f64 = 1.5;
 
