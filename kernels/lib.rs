@@ -14,6 +14,8 @@ pub mod glance;
 mod lanes;
 pub mod level;
 pub mod linear;
+#[cfg(test)]
+mod noise;
 pub mod norm;
 #[cfg(any(test, feature = "cuda"))]
 pub mod patchify;

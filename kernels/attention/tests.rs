@@ -7,6 +7,7 @@ use super::{
     Inputs, Mask, Positions, Program, Rows, Segment, Shape, Strided, Summaries, TILE_ROWS, Tile, attend, reference,
 };
 use crate::level::{Level, Precision};
+use crate::noise::noise;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -17,17 +18,6 @@ pub(super) const TOLERANCE_BF16: f32 = 2.0 / 512.0;
 
 fn tolerance(level: Level) -> f32 {
     if level >= Level::Avx512Bf16 { TOLERANCE_BF16 } else { TOLERANCE }
-}
-
-fn noise(len: usize, seed: u64, spread: f32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
-    };
-    (0..len).map(|_| next() * 2.0 * spread).collect()
 }
 
 /// Queries, keys and values of a shape.
@@ -44,7 +34,9 @@ impl Case {
     /// Noise whose heads and rows lie `gap` elements apart; `interleaved` puts heads inside rows.
     fn new(shape: Shape, spread: f32, gap: usize, interleaved: bool, seed: u64) -> Self {
         let Shape { heads, kv_heads, rows, keys, dim } = shape;
-        let make = |heads: usize, rows: usize, seed: u64| noise(heads * rows * (dim + gap), seed, spread);
+        let make = |heads: usize, rows: usize, seed: u64| {
+            noise(heads * rows * (dim + gap), seed).into_iter().map(|x| x * spread).collect()
+        };
         Self {
             q: make(heads, rows, seed),
             k: make(kv_heads, keys, seed + 1),

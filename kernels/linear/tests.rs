@@ -2,18 +2,8 @@
 
 use super::{Packed, Rows, Store, reference};
 use crate::level::{Level, Precision};
+use crate::noise::noise;
 use proptest::prelude::*;
-
-fn noise(len: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
-}
 
 /// Inputs are bf16 numbers, so that both precisions multiply the same; what is left is the order of the sums.
 fn compare(rows: usize, input: usize, output: usize, bias: bool, seed: u64) {

@@ -5,7 +5,8 @@
 //!
 //! A head's [`Pattern`] is found once for a model (`tune.rs`, the pattern file beside the weights); where its lines lie is estimated
 //! for every prompt from some of its newest rows (`probe`, in the kernels); [`kept`] turns the lines into a program of tiles, which
-//! one kernel runs. The text after the last frame, where the question stands, sees everything.
+//! one kernel runs. What lines leave out can be met in clusters (`clusters.rs`). The text after the last frame, where the question stands,
+//! sees everything.
 //!
 //! MMInference (arXiv 2504.16083) is where the grid and the boundaries come from.
 
