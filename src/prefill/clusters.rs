@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub(super) const STRETCH: usize = 512;
 /// Rounds of k-means: from the fourth on next to nothing changes.
 const ROUNDS: usize = 4;
+/// Queries that say how large scores make each column: as many as a prefill runs at once.
+const ASKING: usize = 1024;
 /// How much values count beside keys, both as large as they are on average.
 const VALUES: f32 = 0.5;
 
@@ -91,10 +93,12 @@ impl Clustered {
     }
 }
 
-/// For each key head how large scores make each column of a key: the root of the mean square of the call's queries, in units of scores.
+/// For each key head how large scores make each column of a key: the root of the mean square of the call's newest queries, in units of
+/// scores.
 fn scales(call: &Call<'_>) -> Result<Vec<Vec<f32>>, ModelError> {
     let shape = call.shape()?;
-    let squares = call.queries.to_dtype(DType::F32)?.sqr()?.mean(1)?;
+    let rows = shape.rows.min(ASKING);
+    let squares = call.queries.narrow(1, shape.rows - rows, rows)?.to_dtype(DType::F32)?.sqr()?.mean(1)?;
     let by_group = squares.reshape((shape.kv_heads, shape.heads / shape.kv_heads, shape.dim))?.mean(D::Minus2)?;
     Ok((by_group / shape.dim as f64)?.sqrt()?.to_vec2()?)
 }
@@ -106,15 +110,17 @@ fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], c
     // Every row sees the first keys of the prompt as they are.
     let skip = SINKS.saturating_sub(first).min(STRETCH);
     let (keys, values) = (&keys[skip * dim..], &values[skip * dim..]);
-    let scaled: Vec<f32> =
-        keys.chunks(dim).flat_map(|key| key.iter().zip(scales).map(|(x, scale)| x * scale)).collect();
-    let size = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let share = VALUES * size(&scaled) / size(values).max(f32::MIN_POSITIVE);
-    let points: Vec<f32> = scaled
-        .chunks(dim)
-        .zip(values.chunks(dim))
-        .flat_map(|(key, value)| key.iter().copied().chain(value.iter().map(|x| x * share)))
-        .collect();
+    let mut points = vec![0.0; 2 * keys.len()];
+    let (mut scored, mut given) = (0.0f32, 0.0f32);
+    for ((point, key), value) in points.chunks_mut(2 * dim).zip(keys.chunks(dim)).zip(values.chunks(dim)) {
+        let (scaled, copied) = point.split_at_mut(dim);
+        scaled.iter_mut().zip(key).zip(scales).for_each(|((to, x), scale)| *to = x * scale);
+        copied.copy_from_slice(value);
+        scored += scaled.iter().map(|x| x * x).sum::<f32>();
+        given += copied.iter().map(|x| x * x).sum::<f32>();
+    }
+    let share = VALUES * (scored / given.max(f32::MIN_POSITIVE)).sqrt();
+    points.chunks_mut(2 * dim).for_each(|point| point[dim..].iter_mut().for_each(|x| *x *= share));
     let count = (count * (STRETCH - skip)).div_ceil(STRETCH);
     let of = cluster::assign(&points, 2 * dim, count, ROUNDS);
     let mut groups = vec![Vec::new(); count];
@@ -131,11 +137,11 @@ fn clustered((keys, values): (&[f32], &[f32]), stretch: usize, scales: &[f32], c
             mean
         };
         let (key, value) = (mean(keys), mean(values));
-        let spread: f32 = group
-            .iter()
-            .flat_map(|&at| keys[row(at)].iter().zip(&key).zip(scales))
-            .map(|((x, mean), scale)| ((x - mean) * scale).powi(2))
-            .sum();
+        let mut spread = 0.0f32;
+        for &at in group {
+            let columns = keys[row(at)].iter().zip(&key).zip(scales);
+            spread += columns.map(|((x, mean), scale)| ((x - mean) * scale).powi(2)).sum::<f32>();
+        }
         all.at.push(first + skip + group[group.len() - 1]);
         all.log_weights.push((group.len() as f32).ln() + spread * share / 2.0);
         all.keys.extend(key);

@@ -5,9 +5,10 @@ use super::kept::{self, Part};
 use super::layout::Layout;
 use super::pattern::{self, Boundary, Choice, Estimate, HeadPattern, Pattern};
 use candle_core::Tensor;
-use longsight_kernels::attention::Mass;
+use longsight_kernels::attention::{Mass, Summaries};
 use longsight_models::{Attention, Call, ModelError};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -215,11 +216,18 @@ impl Sparse {
             }
         };
         let group = shape.heads / shape.kv_heads;
-        let mut all = Vec::with_capacity(choices.len());
+        let (mut all, mut made) = (Vec::with_capacity(choices.len()), BTreeMap::new());
         for (head, of_head) in choices.iter().enumerate() {
             let mut parts = Vec::new();
             for (class, choice) in of_head {
-                let clustered = |own: &Clusters| Ok(self.clustered.of(call, *own)?[head / group].clone());
+                let clustered = |own: &Clusters| -> Result<Arc<Summaries>, ModelError> {
+                    // The call's new stretches are clustered once for all heads that want as many means.
+                    let of_heads = match made.entry(own.means) {
+                        Entry::Occupied(known) => known.into_mut(),
+                        Entry::Vacant(new) => new.insert(self.clustered.of(call, *own)?.to_vec()),
+                    };
+                    Ok(of_heads[head / group].clone())
+                };
                 parts.extend(pattern::parts(choice, rows_of(*class), call.first, layout, clustered)?);
             }
             parts.push(Part { rows: Some((until..shape.rows).collect()), kept: kept::Kept::All });
