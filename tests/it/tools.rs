@@ -48,7 +48,7 @@ fn attention_is_timed_in_both_precisions_and_by_every_pattern() {
     assert_eq!(json!(rows), expected);
     let every =
         report(&["bench", "attention", "--json", "--runs", "1", "--heads", "longsight-tiny", "--tokens", "300"]);
-    assert_eq!(every["timed"].as_array().unwrap().len(), 8 + 7);
+    assert_eq!(every["timed"].as_array().unwrap().len(), 9 + 8);
     assert_eq!(longsight(&["bench", "attention", "--heads", "nobody"]).code, Some(2));
 }
 
