@@ -1,7 +1,7 @@
 //! Which rows meet which keys, and the run of it on all cores.
 //!
 //! A program is data: a pattern writes it, this file runs it, and a GPU kernel can read it too. Keys come in *sets* (all
-//! keys, a strided grid, a list of columns), each packed once per key head. A *tile* is up to 96 query rows of a head; its
+//! keys, a strided grid, a list of columns, summaries of several keys each), each packed once per key head. A *tile* is up to 96 query rows of a head; its
 //! *segments* say which stretch of which set the rows see, and how far behind themselves. *Passes* run one after another; a
 //! row that more than one pass touches gathers what they give, as if all its keys had been in one softmax.
 
